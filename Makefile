@@ -1,0 +1,54 @@
+# Paywright. `make up` brings the whole system up; `make help` lists the rest.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK_FLAGS := --quiet --generate-hashes --no-header --no-annotate
+
+.PHONY: help setup setup-dev up down test check lock build bench clean
+
+help: ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# uv installs the hashed lock in seconds where pip takes a minute; uv itself comes hashed through pip.
+$(VENV)/.runtime: requirements.lock requirements-uv.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Paywright needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Set PYTHON=python3.11, for example.")'
+	@echo "Setting up $(VENV): hashed dependencies, once"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-uv.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
+	@echo "Setting up the tools for tests and checks, once"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.runtime ## make .venv with hashed dependencies, once
+setup-dev: $(VENV)/.dev ## the same, with the tools for tests and checks
+
+up: setup ## start everything and show a live log; Ctrl-C stops it all
+	@$(BIN)/paywright up
+
+down: setup ## stop what `paywright up --detach` started
+	@$(BIN)/paywright down
+
+test: setup-dev ## unit, integration and end-to-end tests, in parallel, against real servers
+	@$(BIN)/pytest -n auto --dist loadgroup
+
+check: setup-dev ## format, lint, types, import rules
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+lock: setup ## renew all lock files from pyproject.toml and requirements*.in
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-uv.in -o requirements-uv.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-sam.in -o requirements-sam.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --python-version 3.13 --python-platform aarch64-manylinux_2_28 layers/shared/requirements.txt -o layers/shared/requirements.lock
+
+clean: ## remove build output and caches (data in .paywright stays)
+	@rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

@@ -1,0 +1,1 @@
+"""AWS on one machine: runs any SAM application of HTTP API, Lambda, SQS and EventBridge."""

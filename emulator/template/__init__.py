@@ -1,0 +1,1 @@
+"""What a SAM template declares, as plain data."""

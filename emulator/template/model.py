@@ -1,0 +1,174 @@
+"""The application that a template declares: resolved, typed, and free of CloudFormation.
+
+`parse.load` makes these from a template; every other module of the emulator reads only them.
+Durations carry their unit in the name. Names are physical names; `arn` fields are full ARNs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EventInvokeConfig:
+    """How asynchronous invocations of a function are retried (AWS::Lambda::EventInvokeConfig)."""
+
+    maximum_event_age_s: int = 21_600
+    maximum_retry_attempts: int = 2
+    on_failure_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class Function:
+    """One AWS::Serverless::Function."""
+
+    logical_id: str
+    name: str
+    arn: str
+    handler: str
+    runtime: str
+    code_dir: Path
+    layer_dirs: tuple[Path, ...]
+    environment: Mapping[str, str]
+    timeout_s: int
+    memory_mb: int
+    reserved_concurrency: int | None
+    event_invoke: EventInvokeConfig = field(default_factory=EventInvokeConfig)
+    dead_letter_arn: str | None = None
+
+
+@dataclass(frozen=True)
+class Cors:
+    """The CORS configuration of an HTTP API."""
+
+    allow_origins: tuple[str, ...] = ()
+    allow_methods: tuple[str, ...] = ()
+    allow_headers: tuple[str, ...] = ()
+    expose_headers: tuple[str, ...] = ()
+    allow_credentials: bool = False
+    max_age_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """A token bucket: `rate` requests a second refill `burst` tokens. None is no limit."""
+
+    rate: float | None = None
+    burst: int | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of an HTTP API: `key` is AWS's route key, such as `POST /v1/payments`."""
+
+    key: str
+    function: str
+    timeout_ms: int = 30_000
+    throttle: Throttle = field(default_factory=Throttle)
+
+
+@dataclass(frozen=True)
+class HttpApi:
+    """One AWS::Serverless::HttpApi with the routes of all functions that name it."""
+
+    logical_id: str
+    api_id: str
+    stage: str
+    routes: tuple[Route, ...]
+    cors: Cors | None = None
+    throttle: Throttle = field(default_factory=Throttle)
+    stage_variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Queue:
+    """One AWS::SQS::Queue; `attributes` are as CreateQueue takes them, RedrivePolicy included."""
+
+    logical_id: str
+    name: str
+    arn: str
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class QueueMapping:
+    """One SQS event source mapping."""
+
+    function: str
+    queue_name: str
+    queue_arn: str
+    batch_size: int = 10
+    maximum_batching_window_s: float = 0
+    maximum_concurrency: int | None = None
+    report_batch_item_failures: bool = False
+    filters: tuple[Mapping[str, Any], ...] = ()
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class EventBus:
+    """One AWS::Events::EventBus."""
+
+    logical_id: str
+    name: str
+    arn: str
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a rule or schedule sends: an SQS queue's or a function's ARN."""
+
+    arn: str
+    input: str | None = None
+    maximum_event_age_s: int = 86_400
+    maximum_retry_attempts: int = 185
+    dead_letter_arn: str | None = None
+    message_group_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One AWS::Events::Rule (or a function's EventBridgeRule event)."""
+
+    logical_id: str
+    name: str
+    bus_name: str
+    pattern: Mapping[str, Any] | None
+    schedule_expression: str | None
+    targets: tuple[Target, ...]
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """One AWS::Scheduler::Schedule (or a function's ScheduleV2 event)."""
+
+    logical_id: str
+    name: str
+    group: str
+    expression: str
+    timezone: str
+    target: Target
+    start: str | None = None
+    end: str | None = None
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything that one template declares."""
+
+    template_path: Path
+    region: str
+    account_id: str
+    functions: Mapping[str, Function]
+    http_apis: tuple[HttpApi, ...]
+    queues: tuple[Queue, ...]
+    mappings: tuple[QueueMapping, ...]
+    buses: tuple[EventBus, ...]
+    rules: tuple[Rule, ...]
+    schedules: tuple[Schedule, ...]
+    warnings: tuple[str, ...] = ()
