@@ -1,0 +1,63 @@
+"""Everything that can be set from outside: one frozen model, read once, passed in.
+
+Each field is an environment variable of the same name in capitals, set on the functions by
+`template.yaml` and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one function.
+
+    A secret is given by value (a laptop) or by the ARN of a Secrets Manager secret (AWS), never
+    both. `ValueError` says what is missing or unsafe, before anything is served.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    environment: Literal["local", "production"] = "production"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    database_url: SecretStr | None = None
+    database_secret_arn: str | None = None
+    database_pooler: bool = Field(
+        default=False, description="Behind RDS Proxy or PgBouncer: no prepared statements."
+    )
+    database_connect_timeout_s: int = Field(default=5, ge=1, le=60)
+    database_statement_timeout_ms: int = Field(default=5_000, ge=100, le=60_000)
+    valkey_url: SecretStr
+    valkey_timeout_ms: int = Field(default=250, ge=10, le=5_000)
+    pii_key: SecretStr | None = Field(
+        default=None, description="Encrypts names, e-mail addresses and webhook secrets at rest."
+    )
+    pii_key_secret_arn: str | None = None
+
+    event_bus_name: str = "payment-events"
+    webhook_delivery_queue_url: str | None = None
+    webhook_timeout_s: float = Field(default=10, gt=0, le=10)
+    webhook_allow_private_addresses: bool = False
+
+    processor_timeout_s: float = Field(default=5, gt=0, le=20)
+    fraud_budget_ms: int = Field(default=50, ge=1, le=1_000)
+    rate_limit_per_min: int = Field(default=100, ge=1)
+    recovery_margin_s: int = Field(
+        default=60, ge=1, description="Beyond all timeouts, before an unknown outcome is looked up."
+    )
+
+    @model_validator(mode="after")
+    def _safe(self) -> Settings:
+        for value, arn in (
+            ("database_url", "database_secret_arn"),
+            ("pii_key", "pii_key_secret_arn"),
+        ):
+            if (getattr(self, value) is None) == (getattr(self, arn) is None):
+                raise ValueError(f"set exactly one of {value.upper()} and {arn.upper()}")
+        if self.environment == "production" and self.webhook_allow_private_addresses:
+            raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
+        return self
