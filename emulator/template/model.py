@@ -127,6 +127,8 @@ class Target:
     maximum_retry_attempts: int = 185
     dead_letter_arn: str | None = None
     message_group_id: str | None = None
+    input_path: str | None = None
+    input_transformer: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -171,4 +173,5 @@ class Application:
     buses: tuple[EventBus, ...]
     rules: tuple[Rule, ...]
     schedules: tuple[Schedule, ...]
+    schedule_groups: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

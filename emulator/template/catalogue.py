@@ -1,0 +1,93 @@
+"""Which resource types and properties exist, so that a misspelt one is told and not ignored.
+
+Sources: AWS SAM specification, "AWS SAM resources and properties"; AWS CloudFormation template
+reference.
+"""
+
+from __future__ import annotations
+
+FUNCTION = "AWS::Serverless::Function"
+LAYER = "AWS::Serverless::LayerVersion"
+HTTP_API = "AWS::Serverless::HttpApi"
+QUEUE = "AWS::SQS::Queue"
+BUS = "AWS::Events::EventBus"
+RULE = "AWS::Events::Rule"
+SCHEDULE = "AWS::Scheduler::Schedule"
+SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
+MAPPING = "AWS::Lambda::EventSourceMapping"
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PROPERTIES: dict[str, frozenset[str]] = {
+    FUNCTION: _words(
+        """Architectures AssumeRolePolicyDocument AutoPublishAlias AutoPublishAliasAllProperties
+        AutoPublishCodeSha256 CodeSigningConfigArn CodeUri DeadLetterQueue DeploymentPreference
+        Description Environment EphemeralStorage EventInvokeConfig Events FileSystemConfigs
+        FunctionName FunctionUrlConfig Handler ImageConfig ImageUri InlineCode KmsKeyArn Layers
+        LoggingConfig MemorySize PackageType PermissionsBoundary Policies PropagateTags
+        ProvisionedConcurrencyConfig PublishToLatestPublished RecursiveLoop
+        ReservedConcurrentExecutions Role RolePath Runtime RuntimeManagementConfig SnapStart
+        SourceKMSKeyArn Tags TenancyConfig Timeout Tracing VersionDescription
+        VersionDeletionPolicy VpcConfig CapacityProviderConfig DurableConfig"""
+    ),
+    LAYER: _words(
+        """CompatibleArchitectures CompatibleRuntimes ContentUri Description LayerName LicenseInfo
+        PublishLambdaVersion RetentionPolicy"""
+    ),
+    HTTP_API: _words(
+        """AccessLogSettings Auth CorsConfiguration DefaultRouteSettings DefinitionBody
+        DefinitionUri Description DisableExecuteApiEndpoint Domain FailOnWarnings Name
+        PropagateTags RouteSettings StageName StageVariables Tags"""
+    ),
+    QUEUE: _words(
+        """ContentBasedDeduplication DeduplicationScope DelaySeconds FifoQueue FifoThroughputLimit
+        KmsDataKeyReusePeriodSeconds KmsMasterKeyId MaximumMessageSize MessageRetentionPeriod
+        QueueName ReceiveMessageWaitTimeSeconds RedriveAllowPolicy RedrivePolicy
+        SqsManagedSseEnabled Tags VisibilityTimeout"""
+    ),
+    BUS: _words(
+        """DeadLetterConfig Description EventSourceName KmsKeyIdentifier LogConfig Name Policy
+        Tags"""
+    ),
+    RULE: _words(
+        """Description EventBusName EventPattern Name RoleArn ScheduleExpression State Tags
+        Targets"""
+    ),
+    SCHEDULE: _words(
+        """Description EndDate FlexibleTimeWindow GroupName KmsKeyArn Name ScheduleExpression
+        ScheduleExpressionTimezone StartDate State Target ActionAfterCompletion"""
+    ),
+    SCHEDULE_GROUP: frozenset({"Name", "Tags"}),
+    MAPPING: _words(
+        """AmazonManagedKafkaEventSourceConfig BatchSize BisectBatchOnFunctionError
+        DestinationConfig DocumentDBEventSourceConfig Enabled EventSourceArn FilterCriteria
+        FunctionName FunctionResponseTypes KmsKeyArn LoggingConfig MaximumBatchingWindowInSeconds
+        MaximumRecordAgeInSeconds MaximumRetryAttempts MetricsConfig ParallelizationFactor
+        ProvisionedPollerConfig Queues ScalingConfig SelfManagedEventSource
+        SelfManagedKafkaEventSourceConfig SourceAccessConfigurations StartingPosition
+        StartingPositionTimestamp Tags Topics TumblingWindowInSeconds"""
+    ),
+}
+
+IGNORED_SERVICES = _words(
+    """ApplicationAutoScaling Backup Budgets CertificateManager CloudFormation CloudTrail CloudWatch
+    EC2 ElastiCache IAM KMS Logs RDS ResourceGroups Route53 SecretsManager ServiceDiscovery SSM
+    Synthetics WAFv2 XRay"""
+)
+
+IGNORED_TYPES = _words(
+    """AWS::ApiGatewayV2::ApiMapping AWS::ApiGatewayV2::DomainName AWS::Events::EventBusPolicy
+    AWS::Lambda::Permission AWS::SES::ConfigurationSet AWS::SES::EmailIdentity AWS::SNS::Topic
+    AWS::SNS::TopicPolicy AWS::SQS::QueuePolicy"""
+)
+
+GLOBALS = {"Function": FUNCTION, "HttpApi": HTTP_API, "LayerVersion": LAYER}
+
+
+def is_ignored(kind: str) -> bool:
+    """Return whether the emulator needs nothing of a resource type, and says nothing about it."""
+    parts = kind.split("::")
+    return kind in IGNORED_TYPES or (len(parts) == 3 and parts[1] in IGNORED_SERVICES)

@@ -1,0 +1,67 @@
+"""A template's parameters: their defaults, what was passed in, and what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from emulator.template.errors import TemplateError
+from emulator.template.intrinsics import as_text
+from emulator.template.source import Map
+
+
+def values(path: Path, declared: Map, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return each parameter's value; raise TemplateError for one missing, unknown or refused."""
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise TemplateError(path, None, f"it has no parameter named {', '.join(unknown)}")
+    return {
+        name: _value(path, name, declared[name], declared.line_of(name), given.get(name))
+        for name in declared
+    }
+
+
+def _value(path: Path, name: str, declaration: Any, line: int, given: str | None) -> Any:
+    if not isinstance(declaration, Map):
+        raise TemplateError(path, line, f"the parameter {name} must be a mapping with a Type")
+    raw = given if given is not None else declaration.get("Default")
+    if raw is None:
+        raise TemplateError(path, line, f"the parameter {name} has no default: pass a value")
+    kind = str(declaration.get("Type", "String"))
+    text = as_text(raw)
+    is_list = kind.startswith("List<") or kind == "CommaDelimitedList"
+    for item in text.split(",") if is_list else [text]:
+        problem = _problem(kind, item.strip() if is_list else item, declaration)
+        if problem:
+            shown = "its value" if as_text(declaration.get("NoEcho")) == "true" else repr(text)
+            raise TemplateError(path, line, f"the parameter {name}: {shown} {problem}")
+    if is_list:
+        return [item.strip() for item in text.split(",")] if text else []
+    if kind.startswith("AWS::SSM::Parameter::Value"):
+        return f"{{{{resolve:ssm:{text}}}}}"
+    return text
+
+
+def _problem(kind: str, text: str, rules: Map) -> str | None:
+    allowed = rules.get("AllowedValues")
+    if isinstance(allowed, list) and text not in [as_text(item) for item in allowed]:
+        return f"is not one of {', '.join(as_text(item) for item in allowed)}"
+    pattern = rules.get("AllowedPattern")
+    if isinstance(pattern, str) and re.fullmatch(pattern, text) is None:
+        return str(rules.get("ConstraintDescription") or f"does not match {pattern}")
+    if not int(rules.get("MinLength", 0)) <= len(text) <= int(rules.get("MaxLength", 4096)):
+        return "is too short or too long"
+    if kind in ("Number", "List<Number>"):
+        try:
+            number = float(text)
+        except ValueError:
+            return "is not a number"
+        if (
+            not float(rules.get("MinValue", "-inf"))
+            <= number
+            <= float(rules.get("MaxValue", "inf"))
+        ):
+            return "is too small or too large"
+    return None

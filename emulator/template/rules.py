@@ -1,0 +1,131 @@
+"""Event buses, rules and schedules, as resources and as functions' events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from emulator.template import catalogue
+from emulator.template.model import EventBus, Rule, Schedule, Target
+from emulator.template.properties import Properties
+from emulator.template.stack import Stack
+
+
+def buses(stack: Stack) -> tuple[EventBus, ...]:
+    """Return the custom event buses."""
+    return tuple(
+        EventBus(resource.logical_id, resource.identity.name, resource.identity.arn)
+        for resource in stack.of_kind(catalogue.BUS)
+    )
+
+
+def schedule_groups(stack: Stack) -> tuple[str, ...]:
+    """Return the names of the schedule groups."""
+    return tuple(resource.identity.name for resource in stack.of_kind(catalogue.SCHEDULE_GROUP))
+
+
+@dataclass
+class Timetable:
+    """Gathers rules and schedules from resources and from functions' events."""
+
+    stack: Stack
+    rules: list[Rule] = field(default_factory=list)
+    schedules: list[Schedule] = field(default_factory=list)
+
+    def add_resources(self) -> None:
+        """Add each AWS::Events::Rule and AWS::Scheduler::Schedule."""
+        for resource in self.stack.of_kind(catalogue.RULE):
+            properties = resource.properties
+            targets = tuple(self._target(item) for item in properties.sections("Targets"))
+            self._add_rule(resource.logical_id, resource.identity.name, properties, targets)
+        for resource in self.stack.of_kind(catalogue.SCHEDULE):
+            properties = resource.properties
+            target = self._target(properties.section("Target"))
+            self._add_schedule(resource.logical_id, resource.identity.name, properties, target)
+
+    def add_rule_event(self, logical_id: str, function_arn: str, event: Properties) -> None:
+        """Add a function's EventBridgeRule, CloudWatchEvent or Schedule event."""
+        name = event.text("RuleName") or event.text("Name") or self._name(logical_id)
+        self._add_rule(logical_id, name, event, (self._target(event, function_arn),))
+
+    def add_schedule_event(self, logical_id: str, function_arn: str, event: Properties) -> None:
+        """Add a function's ScheduleV2 event."""
+        name = event.text("Name") or logical_id
+        self._add_schedule(logical_id, name, event, self._target(event, function_arn))
+
+    def _name(self, logical_id: str) -> str:
+        return f"{self.stack.place.stack_name}-{logical_id}"
+
+    def _add_rule(
+        self, logical_id: str, name: str, properties: Properties, targets: tuple[Target, ...]
+    ) -> None:
+        pattern = properties.json("EventPattern") or properties.json("Pattern")
+        expression = properties.text("ScheduleExpression") or properties.text("Schedule")
+        if not pattern and not expression:
+            raise properties.fail("EventPattern", "or ScheduleExpression is required")
+        bus = (properties.text("EventBusName") or "default").rsplit("/", 1)[-1]
+        if expression and bus != "default":
+            raise properties.fail("ScheduleExpression", "is only for rules on the default bus")
+        self.rules.append(
+            Rule(logical_id, name, bus, pattern, expression, targets, self._is_enabled(properties))
+        )
+
+    def _add_schedule(
+        self, logical_id: str, name: str, properties: Properties, target: Target
+    ) -> None:
+        self.schedules.append(
+            Schedule(
+                logical_id=logical_id,
+                name=name,
+                group=properties.text("GroupName") or "default",
+                expression=properties.required_text("ScheduleExpression"),
+                timezone=properties.text("ScheduleExpressionTimezone") or "UTC",
+                target=target,
+                start=properties.text("StartDate"),
+                end=properties.text("EndDate"),
+                enabled=self._is_enabled(properties),
+            )
+        )
+
+    def _is_enabled(self, properties: Properties) -> bool:
+        state = properties.text("State")
+        if state not in (
+            None,
+            "ENABLED",
+            "DISABLED",
+            "ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS",
+        ):
+            raise properties.fail("State", "must be ENABLED or DISABLED")
+        return properties.boolean("Enabled", True) and state != "DISABLED"
+
+    def _target(self, properties: Properties, arn: str | None = None) -> Target:
+        retry = properties.section("RetryPolicy")
+        dead_letters = properties.section("DeadLetterConfig")
+        age = retry.integer("MaximumEventAgeInSeconds", minimum=60, maximum=86_400)
+        attempts = retry.integer("MaximumRetryAttempts", minimum=0, maximum=185)
+        arn = arn or properties.required_text("Arn")
+        if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
+            reason = f"{properties.where}: only queues and functions are emulated as targets"
+            self.stack.warn(properties.line("Arn"), reason)
+        if dead_letters.raw and "Arn" not in dead_letters:
+            reason = f"{dead_letters.where}: write the queue's Arn; SAM's own queue is not made"
+            self.stack.warn(dead_letters.raw.line, reason)
+        return Target(
+            arn=arn,
+            input=_json_text(properties.get("Input")),
+            maximum_event_age_s=86_400 if age is None else age,
+            maximum_retry_attempts=185 if attempts is None else attempts,
+            dead_letter_arn=dead_letters.text("Arn"),
+            message_group_id=properties.section("SqsParameters").text("MessageGroupId"),
+            input_path=properties.text("InputPath"),
+            input_transformer=properties.json("InputTransformer"),
+        )
+
+
+def _json_text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    assert not isinstance(value, (date, datetime)), "the YAML loader keeps dates as text"
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,196 @@
+"""A template ready to be asked: its resources that exist, with Globals merged in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from emulator.template import catalogue, parameters
+from emulator.template.errors import TemplateError, locate
+from emulator.template.identities import Identity, Place, identify, opaque_id
+from emulator.template.intrinsics import Resolver, intrinsic_of
+from emulator.template.properties import Properties
+from emulator.template.source import Map, read
+
+IMPLICIT_API = "ServerlessHttpApi"
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource whose condition holds."""
+
+    logical_id: str
+    kind: str
+    line: int
+    properties: Properties
+    identity: Identity
+
+
+class Stack:
+    """The template's resources, names and warnings."""
+
+    def __init__(self, path: Path, given: Mapping[str, str], place: Place) -> None:
+        self.path = path
+        self.place = place
+        self.warnings: list[str] = []
+        tree = read(path)
+        self._globals = self._section(tree, "Globals")
+        self._raw = self._section(tree, "Resources")
+        if not self._raw:
+            raise TemplateError(path, tree.line, "it declares no Resources")
+        self._uses_sam = "AWS::Serverless-2016-10-31" in str(tree.get("Transform"))
+        self._identities: dict[str, Identity] = {}
+        self._naming: list[str] = []
+        self._exists: dict[str, bool] = {}
+        declared = self._section(tree, "Parameters")
+        self.resolver = Resolver(
+            path,
+            references={**_pseudo_parameters(place), **parameters.values(path, declared, given)},
+            mappings=self._section(tree, "Mappings"),
+            conditions=self._section(tree, "Conditions"),
+            ref=self.ref,
+            attribute=self.attribute,
+        )
+        self._exists.update({name: self._check(name) for name in self._raw})
+
+    def warn(self, line: int | None, sentence: str) -> None:
+        """Note something that the emulator leaves out."""
+        self.warnings.append(locate(self.path, line, sentence))
+
+    def of_kind(self, kind: str) -> Iterator[Resource]:
+        """Yield the resources of one type."""
+        for name, raw in self._raw.items():
+            if self._exists[name] and raw["Type"] == kind:
+                properties = self._properties(name)
+                known = catalogue.PROPERTIES[kind]
+                for key in properties:
+                    if key not in known:
+                        reason = f"{properties.where} has no property {key}; it is ignored"
+                        self.warn(properties.line(key), reason)
+                line = self._raw.line_of(name)
+                yield Resource(name, kind, line, properties, self._identity(name))
+
+    def global_properties(self, kind: str) -> Properties:
+        """Return a SAM type's Globals as the properties of a resource that has no other."""
+        return Properties(self._global(kind), self.resolver, "Globals")
+
+    def ref(self, name: str) -> str:
+        """Return what `Ref` gives for a resource; KeyError if it does not exist."""
+        if "." in name:
+            return self.attribute(*name.split(".", 1))
+        return self._identity(name).ref
+
+    def attribute(self, name: str, attribute: str) -> str:
+        """Return what Fn::GetAtt gives for a resource; KeyError if it does not exist."""
+        identity = self._identity(name)
+        if attribute == "Alias":
+            return f"{identity.arn}:live"
+        if attribute == "Version":
+            return f"{identity.arn}:1"
+        if attribute == "Stage":
+            return "$default"
+        return identity.attribute(attribute)
+
+    def _identity(self, name: str) -> Identity:
+        if name not in self._identities:
+            self._identities[name] = self._make_identity(name)
+        return self._identities[name]
+
+    def _make_identity(self, name: str) -> Identity:
+        if not self._exists.get(name, False):
+            return self._implied_identity(name)
+        if name in self._naming:
+            raise TemplateError(
+                self.path, self._raw.line_of(name), f"the name of {name} depends on itself"
+            )
+        self._naming.append(name)
+        try:
+            return identify(self._raw[name]["Type"], name, self._properties(name), self.place)
+        finally:
+            self._naming.pop()
+
+    def _implied_identity(self, name: str) -> Identity:
+        """Return the identity of a resource that SAM makes by itself."""
+        nothing = Properties(Map(), self.resolver, name)
+        if name == IMPLICIT_API and self._uses_sam:
+            return identify(catalogue.HTTP_API, name, nothing, self.place)
+        owner = name.removesuffix("Role")
+        is_function = self._exists.get(owner) and self._raw[owner]["Type"] == catalogue.FUNCTION
+        if owner != name and is_function:
+            return identify("AWS::IAM::Role", name, nothing, self.place)
+        raise KeyError(name)
+
+    def _properties(self, name: str) -> Properties:
+        raw = self._raw[name]
+        kind = raw["Type"]
+        own = raw.get("Properties") or Map(raw.line)
+        if not isinstance(own, Map):
+            raise TemplateError(
+                self.path, raw.line_of("Properties"), f"{name}: Properties must be a mapping"
+            )
+        return Properties(merge(self._global(kind), own), self.resolver, f"{_short(kind)} {name}")
+
+    def _global(self, kind: str) -> Map:
+        for section, sam_kind in catalogue.GLOBALS.items():
+            if sam_kind == kind:
+                return self._section(self._globals, section)
+        return Map()
+
+    def _check(self, name: str) -> bool:
+        """Return whether the resource exists; warn of a type that the emulator leaves out."""
+        raw, line = self._raw[name], self._raw.line_of(name)
+        if not isinstance(raw, Map) or not isinstance(raw.get("Type"), str):
+            raise TemplateError(self.path, line, f"the resource {name} needs a Type")
+        kind: str = raw["Type"]
+        if kind.startswith("AWS::Serverless::") and not self._uses_sam:
+            reason = f"{kind} needs the line `Transform: AWS::Serverless-2016-10-31`"
+            raise TemplateError(self.path, raw.line_of("Type"), reason)
+        condition = raw.get("Condition")
+        if condition and not self.resolver.condition(condition, raw.line_of("Condition")):
+            return False
+        if kind not in catalogue.PROPERTIES and not catalogue.is_ignored(kind):
+            self.warn(raw.line_of("Type"), f"{name}: the emulator does not run {kind}")
+        return True
+
+    def _section(self, tree: Map, key: str) -> Map:
+        section = tree.get(key)
+        if section is None:
+            return Map(tree.line)
+        if not isinstance(section, Map):
+            raise TemplateError(self.path, tree.line_of(key), f"{key} must be a mapping")
+        return section
+
+
+def merge(base: Any, over: Any) -> Any:
+    """Return SAM's merge of Globals with a resource: maps deep, lists joined, the rest replaced."""
+    if isinstance(base, list) and isinstance(over, list):
+        return [*base, *over]
+    if not isinstance(base, Map) or not isinstance(over, Map):
+        return over
+    if intrinsic_of(base) or intrinsic_of(over):
+        return over
+    result = Map(over.line or base.line)
+    for source in (base, over):
+        for key, value in source.items():
+            merged = merge(result[key], value) if key in result else value
+            result.put(key, merged, source.line_of(key))
+    return result
+
+
+def _short(kind: str) -> str:
+    return kind.rsplit("::", 1)[-1]
+
+
+def _pseudo_parameters(place: Place) -> dict[str, Any]:
+    stack = f"stack/{place.stack_name}/{opaque_id(place.stack_name, 32)}"
+    return {
+        "AWS::AccountId": place.account_id,
+        "AWS::NotificationARNs": [],
+        "AWS::Partition": "aws",
+        "AWS::Region": place.region,
+        "AWS::StackId": place.arn("cloudformation", stack),
+        "AWS::StackName": place.stack_name,
+        "AWS::URLSuffix": "amazonaws.com",
+    }
