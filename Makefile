@@ -43,6 +43,23 @@ check: setup-dev ## format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+# SAM has a venv of its own: its dependencies would hold ours back.
+SAM_VENV := .venv-sam
+$(SAM_VENV)/.installed: requirements-sam.lock | $(VENV)/.runtime
+	@echo "Setting up $(SAM_VENV) with the AWS SAM command line, once"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(SAM_VENV)
+	@$(BIN)/uv pip install --quiet --python $(SAM_VENV)/bin/python --require-hashes -r requirements-sam.lock
+	@touch $@
+
+# SAM runs make itself for each function and the layer: its make gets our Python, and none of the
+# flags or variables that this make was called with.
+SAM := env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL SAM_CLI_TELEMETRY=0 PYTHON=$(abspath $(BIN))/python $(SAM_VENV)/bin/sam
+
+build: setup $(SAM_VENV)/.installed ## lint template.yaml and build what AWS gets, into .aws-sam
+	@$(SAM) validate --lint
+	@$(SAM) build
+	@$(BIN)/python tests/conformance/template/check_artifacts.py .aws-sam/build
+
 lock: setup ## renew all lock files from pyproject.toml and requirements*.in
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-uv.in -o requirements-uv.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
