@@ -58,7 +58,8 @@ CREATE TABLE payment_methods (
     type            text NOT NULL CHECK (type IN ('card', 'bank_account')),
     processor       text NOT NULL,
     token_vault_ref text NOT NULL,
-    fingerprint     text NOT NULL,
+    fingerprint     text NOT NULL, -- the same for the same card, whatever its token
+    risk            text NOT NULL DEFAULT 'normal' CHECK (risk IN ('normal', 'elevated', 'highest')),
     brand           text,
     last_four       text NOT NULL CHECK (last_four ~ '^[0-9]{4}$'),
     exp_month       smallint CHECK (exp_month BETWEEN 1 AND 12),

@@ -80,6 +80,9 @@ CREATE TABLE pending_operations (
     due_at         timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, operation_id)
 );
+-- While one of these is undecided, no other may start on the payment.
+CREATE UNIQUE INDEX pending_operations_exclusive ON pending_operations (merchant_id, transaction_id)
+    WHERE kind IN ('authorize', 'capture', 'void');
 CREATE INDEX pending_operations_due ON pending_operations (due_at);
 CREATE INDEX pending_operations_transaction ON pending_operations (merchant_id, transaction_id);
 

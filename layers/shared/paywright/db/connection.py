@@ -1,0 +1,157 @@
+"""One connection for each execution environment: a function serves one request at a time."""
+
+from __future__ import annotations
+
+import random
+import select
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+
+Parameters = Mapping[str, Any]
+Row = DictRow
+T = TypeVar("T")
+
+_RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, try again
+
+
+class Lost(Exception):
+    """The database cannot be reached, or the connection broke with the outcome unknown."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One SQL statement with its parameters."""
+
+    sql: bytes
+    parameters: Parameters
+
+
+class Database:
+    """A lazily opened connection in autocommit, checked before it is used again.
+
+    No session state is kept, so that a pooler may stand between: pass `pooler=True` then, and
+    statements are not prepared. Raise `Lost` when the server is away.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pooler: bool = False,
+        connect_timeout_s: int = 5,
+        statement_timeout_ms: int = 5_000,
+        application_name: str = "paywright",
+    ) -> None:
+        self._url = url
+        self._prepare_threshold = None if pooler else 3
+        self._options: dict[str, Any] = {
+            "connect_timeout": connect_timeout_s,
+            "application_name": application_name,
+        }
+        if not pooler:
+            self._options["options"] = f"-c statement_timeout={statement_timeout_ms}"
+        self._connection: psycopg.Connection[Row] | None = None
+
+    def connection(self) -> psycopg.Connection[Row]:
+        """The connection, opened or opened anew when the server closed it meanwhile."""
+        connection = self._connection
+        if connection is not None and (connection.closed or _hung_up(connection)):
+            connection.close()
+            connection = None
+        if connection is None:
+            with _lost():
+                connection = psycopg.connect(
+                    self._url,
+                    autocommit=True,
+                    row_factory=dict_row,
+                    prepare_threshold=self._prepare_threshold,
+                    **self._options,
+                )
+            self._connection = connection
+        return connection
+
+    def all(self, sql: bytes, parameters: Parameters) -> list[Row]:
+        """Run one statement by itself and return its rows."""
+        connection = self.connection()
+        with _lost():
+            return connection.execute(sql, parameters).fetchall()
+
+    def one(self, sql: bytes, parameters: Parameters) -> Row | None:
+        """Run one statement by itself and return its first row, if it has one."""
+        connection = self.connection()
+        with _lost():
+            return connection.execute(sql, parameters).fetchone()
+
+    def run(self, sql: bytes, parameters: Parameters) -> int:
+        """Run one statement by itself and return how many rows it touched."""
+        connection = self.connection()
+        with _lost():
+            return connection.execute(sql, parameters).rowcount
+
+    @contextmanager
+    def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[psycopg.Connection[Row]]:
+        """A transaction of several statements; it commits unless an exception leaves it."""
+        connection = self.connection()
+        with _lost(), connection.transaction():
+            if isolation != "READ COMMITTED":
+                connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
+            yield connection
+
+    def serializable(self, statement: Statement) -> list[Row]:
+        """Run one statement SERIALIZABLE, in one round trip; the caller retries conflicts."""
+        connection = self.connection()
+        with _lost():
+            try:
+                with connection.pipeline():
+                    connection.execute(b"BEGIN ISOLATION LEVEL SERIALIZABLE", prepare=False)
+                    cursor = connection.execute(statement.sql, statement.parameters)
+                    connection.execute(b"COMMIT", prepare=False)
+                return cursor.fetchall()
+            except psycopg.Error:
+                if not connection.closed:
+                    connection.execute(b"ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def with_retries(
+    attempt: Callable[[], T], *, deadline_s: float = 5.0, first_delay_ms: float = 2.0
+) -> T:
+    """Call until no serialization failure or deadlock comes, with jitter, up to a deadline."""
+    give_up = time.monotonic() + deadline_s
+    delay_s = first_delay_ms / 1000
+    while True:
+        try:
+            return attempt()
+        except psycopg.Error as error:
+            if error.sqlstate not in _RETRYABLE or time.monotonic() + delay_s > give_up:
+                raise
+        time.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        delay_s = min(delay_s * 2, 0.2)
+
+
+def _hung_up(connection: psycopg.Connection[Row]) -> bool:
+    # An idle connection has nothing to say: if there is something to read, it is the farewell.
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    return bool(readable)
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if error.sqlstate in _RETRYABLE:
+            raise
+        raise Lost("the database cannot be reached or did not answer in time") from error

@@ -1,0 +1,37 @@
+"""SQL in files: each statement follows a line `-- name: its_name` in the `.sql` beside a module."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+class Queries:
+    """The statements of one file, by name: `queries["insert_payment"]`."""
+
+    def __init__(self, statements: dict[str, str], source: Path) -> None:
+        self._statements = statements
+        self._source = source
+
+    def __getitem__(self, name: str) -> bytes:
+        """The statement; raise KeyError naming the file when it has none of that name."""
+        try:
+            return self._statements[name].encode()
+        except KeyError:
+            raise KeyError(f"{self._source.name} has no statement named {name}") from None
+
+    def __iter__(self) -> object:
+        return iter(self._statements)
+
+
+def load(module_file: str, name: str | None = None) -> Queries:
+    """Read the `.sql` file beside a module (`load(__file__)`), or another by `name`."""
+    path = Path(module_file)
+    path = path.with_name(f"{name}.sql") if name else path.with_suffix(".sql")
+    parts = _NAME.split(path.read_text())
+    statements = {
+        key: text.strip().rstrip(";") for key, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    return Queries(statements, path)
