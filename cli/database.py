@@ -1,0 +1,113 @@
+"""The database of a local run: migrations, and the login users of the roles they make."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+_MIGRATION_TIMEOUT_S = 300
+_CONNECT_TIMEOUT_S = 10
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+APP_LOGIN = "paywright_app_login"
+HOUSEKEEPING_LOGIN = "paywright_housekeeping_login"
+_ROLE_OF = {APP_LOGIN: "paywright_app", HOUSEKEEPING_LOGIN: "paywright_housekeeping"}
+
+
+class DatabaseError(Exception):
+    """The database could not be reached or migrated; the message is one clear sentence."""
+
+
+def migrate(owner_url: str, migrations: Path) -> None:
+    """Create the database if need be and apply what is new in `migrations`, with dbmate.
+
+    Raises DatabaseError with what dbmate says.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - a list of our own making, no shell
+            [str(_dbmate()), "--migrations-dir", str(migrations), "--no-dump-schema", "up"],
+            env={"PATH": os.environ.get("PATH", ""), "DATABASE_URL": _for_dbmate(owner_url)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_MIGRATION_TIMEOUT_S,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise DatabaseError(f"The migrations could not be applied: {error}.") from error
+    if done.returncode != 0:
+        said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
+        raise DatabaseError(f"The migrations could not be applied: {said.rstrip('.')}.")
+
+
+def ensure_logins(owner_url: str, passwords: Mapping[str, str]) -> None:
+    """Make the login users of the migrations' roles, or give those that exist these passwords.
+
+    Only the hashes of the passwords go over the wire, and so into no log. Raises DatabaseError.
+    """
+    with connect(owner_url) as connection:
+        for login, password in passwords.items():
+            hashed = connection.pgconn.encrypt_password(
+                password.encode(), login.encode(), b"scram-sha-256"
+            ).decode()
+            known = connection.execute(
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", (login,)
+            ).fetchone()
+            connection.execute(
+                sql.SQL("{verb} ROLE {login} LOGIN PASSWORD {hashed}").format(
+                    verb=sql.SQL("ALTER" if known else "CREATE"),
+                    login=sql.Identifier(login),
+                    hashed=sql.Literal(hashed),
+                )
+            )
+            connection.execute(
+                sql.SQL("GRANT {role} TO {login}").format(
+                    role=sql.Identifier(_ROLE_OF[login]), login=sql.Identifier(login)
+                )
+            )
+
+
+def connect(url: str) -> psycopg.Connection:
+    """A connection, its failure a DatabaseError that names host and port but no password."""
+    try:
+        return psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_S)
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise DatabaseError(f"The database {without_password(url)} refuses: {reason}.") from error
+
+
+def login_url(url: str, login: str, password: str) -> str:
+    """The same database for another user."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{login}:{password}@{host}"))
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return urlunsplit(parts._replace(netloc=f"{name}@{host}" if name else host))
+
+
+def _for_dbmate(url: str) -> str:
+    """dbmate asks for TLS unless told otherwise, which a server on this machine does not have."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    if parts.hostname in _LOOPBACK:
+        query.setdefault("sslmode", "disable")
+    return urlunsplit(parts._replace(query=urlencode(query)))
+
+
+def _dbmate() -> Path:
+    program = Path(sys.executable).with_name("dbmate")
+    if not program.exists():
+        raise DatabaseError("The program dbmate is missing: run `make setup`.")
+    return program
