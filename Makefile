@@ -65,7 +65,7 @@ lock: setup ## renew all lock files from pyproject.toml and requirements*.in
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-sam.in -o requirements-sam.lock
-	@$(BIN)/uv pip compile $(LOCK_FLAGS) --python-version 3.13 --python-platform aarch64-manylinux_2_28 layers/shared/requirements.txt -o layers/shared/requirements.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --python-version 3.13 --python-platform aarch64-manylinux_2_28 -c requirements.lock layers/shared/requirements.txt -o layers/shared/requirements.lock
 
 clean: ## remove build output and caches (data in .paywright stays)
 	@rm -rf .aws-sam .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
