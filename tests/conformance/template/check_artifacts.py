@@ -11,9 +11,8 @@ import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
+from emulator.template.source import Map, read
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 # AWS Lambda Developer Guide, "Lambda quotas": deployment package, unzipped, including layers.
@@ -109,18 +108,10 @@ def _distribution(dist_info: Path) -> tuple[str, str]:
     return _normal(name), version
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short tags as plain values; no value checked here has one."""
-
-
-_Loader.add_multi_constructor("!", lambda _loader, _suffix, node: node.value)
-
-
-def _resources(template: Path) -> dict[str, dict[str, dict[str, Any]]]:
-    tree = yaml.load(template.read_text(), Loader=_Loader)
-    by_type: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, resource in tree["Resources"].items():
-        by_type.setdefault(resource["Type"], {})[name] = resource.get("Properties", {})
+def _resources(template: Path) -> dict[str, dict[str, Map]]:
+    by_type: dict[str, dict[str, Map]] = {}
+    for name, resource in read(template)["Resources"].items():
+        by_type.setdefault(resource["Type"], {})[name] = resource["Properties"]
     return by_type
 
 

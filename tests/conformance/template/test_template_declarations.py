@@ -1,0 +1,350 @@
+"""What `template.yaml` declares: routes, settings, queues, schedules, connections, permissions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.template.model import Application, Function
+from emulator.template.parse import load
+from emulator.template.source import Map, read
+from paywright.settings import Settings
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+TEMPLATE = REPOSITORY / "template.yaml"
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:"
+LAPTOP = {
+    "Environment": "local",
+    "DatabaseUrl": "postgresql://app@127.0.0.1/paywright",
+    "HousekeepingDatabaseUrl": "postgresql://housekeeping@127.0.0.1/paywright",
+    "ValkeyUrl": "redis://127.0.0.1",
+    "PiiKey": "k" * 44,
+    "WebhookAllowPrivateAddresses": "true",
+}
+AWS = {
+    "DatabaseSecretArn": SECRET + "database",
+    "HousekeepingDatabaseSecretArn": SECRET + "housekeeping",
+    "PiiKeySecretArn": SECRET + "pii",
+    "ValkeyUrl": "rediss://cache.example",
+    "NamePrefix": "staging-",
+}
+ROUTES = {
+    "POST /v1/payments": "authorize",
+    "POST /v1/payments/{id}/capture": "capture",
+    "GET /v1/payments/{id}": "merchant",
+    "POST /v1/customers": "merchant",
+    "GET /v1/customers/{id}": "merchant",
+    "POST /v1/customers/{id}/payment_methods": "merchant",
+    "GET /v1/merchants/me": "merchant",
+}
+# Beyond what every function has.
+OWN_VARIABLES = {
+    "authorize": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "FRAUD_BUDGET_MS"},
+    "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
+    "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
+    "webhook": {
+        "WEBHOOK_DELIVERY_QUEUE_URL",
+        "WEBHOOK_TIMEOUT_S",
+        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES",
+    },
+    "relay": {"EVENT_BUS_NAME"},
+    "ledger": set(),
+    "housekeeping": {"PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
+}
+LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+OWN_ACTIONS = {
+    "relay": {"events:PutEvents"},
+    "webhook": {
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+        "sqs:ChangeMessageVisibility",
+    },
+}
+# Network interfaces of functions in a VPC exist before anything can name them: AWS's own policy.
+MANAGED_POLICIES = {
+    "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaENIManagementAccess"
+}
+# PostgreSQL's defaults: max_connections 100, of which 3 are kept for superusers.
+DATABASE_CONNECTIONS = 97
+
+
+@pytest.fixture(scope="module")
+def app() -> Application:
+    return load(TEMPLATE, LAPTOP)
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Map]:
+    return dict(read(TEMPLATE)["Resources"])
+
+
+def test_is_read_without_warnings(app: Application) -> None:
+    assert app.warnings == ()
+    assert load(TEMPLATE, AWS).warnings == ()
+
+
+def test_every_function_has_its_folder_and_handler(app: Application) -> None:
+    for function in app.functions.values():
+        assert function.handler == "app.handler"
+        assert function.code_dir == REPOSITORY / "functions" / function.name
+        assert (function.code_dir / "app.py").is_file()
+        assert function.layer_dirs == (REPOSITORY / "layers" / "shared",)
+        assert function.runtime == "python3.13"
+
+
+def test_every_folder_with_a_handler_is_a_function(app: Application) -> None:
+    folders = {path.parent.name for path in (REPOSITORY / "functions").glob("*/app.py")}
+    assert folders == set(app.functions)
+
+
+def test_everything_is_built_for_arm64_by_makefile(resources: dict[str, Map]) -> None:
+    assert read(TEMPLATE)["Globals"]["Function"]["Architectures"] == ["arm64"]
+    for kind in ("AWS::Serverless::Function", "AWS::Serverless::LayerVersion"):
+        for resource in _of_type(resources, kind).values():
+            assert resource["Metadata"]["BuildMethod"] == "makefile"
+
+
+def test_routes(app: Application) -> None:
+    (api,) = app.http_apis
+    assert {route.key: route.function for route in api.routes} == ROUTES
+    assert api.stage == "$default"
+    assert api.cors is None
+    assert api.throttle.rate is not None
+    assert api.throttle.burst is not None
+
+
+def test_functions_answer_before_the_api_gives_up(app: Application) -> None:
+    for route in app.http_apis[0].routes:
+        assert app.functions[route.function].timeout_s * 1000 < route.timeout_ms
+
+
+def test_variables_are_the_settings_and_the_settings_are_variables(app: Application) -> None:
+    known = {name.upper() for name in Settings.model_fields}
+    used = {name for function in app.functions.values() for name in function.environment}
+    ours = {name for name in used if not name.startswith("POWERTOOLS_")}
+    assert ours == known
+    assert used - ours == {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_METRICS_NAMESPACE"}
+
+
+def test_each_function_gets_only_what_it_needs(app: Application) -> None:
+    environments = {name: set(f.environment) for name, f in app.functions.items()}
+    common = set.intersection(*environments.values())
+    assert {name: own - common for name, own in environments.items()} == OWN_VARIABLES
+
+
+@pytest.mark.parametrize("parameters", [LAPTOP, AWS], ids=["laptop", "aws"])
+def test_each_function_starts_with_its_environment(
+    parameters: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    prefix = parameters.get("NamePrefix", "")
+    for function in load(TEMPLATE, parameters).functions.values():
+        with monkeypatch.context() as patch:
+            for name, value in function.environment.items():
+                patch.setenv(name, value)
+            settings = Settings()  # type: ignore[call-arg]  # the environment gives it
+        assert settings.environment == parameters.get("Environment", "production")
+        if function.name.endswith("relay"):
+            assert settings.event_bus_name == prefix + "payment-events"
+        housekeeping = function.name.endswith("housekeeping")
+        if parameters is AWS:
+            assert settings.database_secret_arn == SECRET + (
+                "housekeeping" if housekeeping else "database"
+            )
+        else:
+            assert settings.database_url is not None
+            role = settings.database_url.get_secret_value().split("//")[1].split("@")[0]
+            assert role == ("housekeeping" if housekeeping else "app")
+
+
+def test_a_prefix_separates_stacks(app: Application) -> None:
+    def names(declared: Application) -> set[str]:
+        return {
+            *declared.functions,
+            *(queue.name for queue in declared.queues),
+            *(bus.name for bus in declared.buses),
+            *(rule.name for rule in declared.rules),
+            *(schedule.name for schedule in declared.schedules),
+        }
+
+    assert names(load(TEMPLATE, AWS)) == {"staging-" + name for name in names(app)}
+    assert {"authorize", "webhook-delivery", "payment-events"} <= names(app)
+
+
+def test_every_queue_has_a_dead_letter_queue(app: Application, resources: dict[str, Map]) -> None:
+    names = {queue.name for queue in app.queues}
+    properties = {
+        app_queue.name: resources[app_queue.logical_id]["Properties"] for app_queue in app.queues
+    }
+    for name in names:
+        assert properties[name]["SqsManagedSseEnabled"] is True
+        if name.endswith("-dlq"):
+            continue
+        redrive = properties[name]["RedrivePolicy"]
+        (target, attribute) = redrive["deadLetterTargetArn"]["Fn::GetAtt"]
+        assert attribute == "Arn"
+        dead = next(queue for queue in app.queues if queue.logical_id == target)
+        assert dead.name == f"{name}-dlq"
+        assert redrive["maxReceiveCount"] == 6
+        # A message keeps its age when it moves: it must not expire on arrival.
+        kept = properties[dead.name]["MessageRetentionPeriod"]
+        assert kept > properties[name]["MessageRetentionPeriod"]
+
+
+def test_nothing_is_seen_twice_while_it_is_worked_on(
+    app: Application, resources: dict[str, Map]
+) -> None:
+    queues = {queue.name: queue for queue in app.queues}
+    for mapping in app.mappings:
+        queue = resources[queues[mapping.queue_name].logical_id]["Properties"]
+        assert app.functions[mapping.function].timeout_s < queue["VisibilityTimeout"]
+        assert mapping.report_batch_item_failures
+        assert mapping.maximum_concurrency is not None
+        assert mapping.batch_size == 10
+
+
+def test_events_go_to_the_webhook_queue(app: Application) -> None:
+    (rule,) = app.rules
+    assert rule.bus_name == "payment-events"
+    assert rule.pattern == {
+        "source": ["paywright"],
+        "detail-type": [
+            {"prefix": f"{noun}."} for noun in ("payment", "refund", "dispute", "payout")
+        ],
+    }
+    (target,) = rule.targets
+    arns = {queue.name: queue.arn for queue in app.queues}
+    assert target.arn == arns["webhook-delivery"]
+    assert target.dead_letter_arn == arns["webhook-delivery-dlq"]
+
+
+def test_background_functions_run_one_at_a_time_and_are_always_woken(app: Application) -> None:
+    woken = {schedule.target.arn for schedule in app.schedules}
+    assert woken == {app.functions[name].arn for name in ("relay", "ledger", "housekeeping")}
+    for function in app.functions.values():
+        if function.arn not in woken:
+            continue
+        assert function.reserved_concurrency == 1
+        assert function.event_invoke.maximum_event_age_s == 120
+        assert function.event_invoke.maximum_retry_attempts == 0
+        assert function.event_invoke.on_failure_arn is None
+        assert function.dead_letter_arn is None
+        assert function.timeout_s == 90
+    for schedule in app.schedules:
+        assert schedule.expression == "rate(1 minute)"
+        assert schedule.target.maximum_retry_attempts == 0
+        assert schedule.target.dead_letter_arn is None
+
+
+def test_connections_stay_below_the_servers_limit(app: Application) -> None:
+    mapped = {mapping.function: mapping.maximum_concurrency for mapping in app.mappings}
+
+    def environments(function: Function) -> int:
+        limit = function.reserved_concurrency or mapped.get(function.name)
+        assert limit is not None, f"nothing bounds the connections of {function.name}"
+        return limit
+
+    assert sum(environments(function) for function in app.functions.values()) <= (
+        DATABASE_CONNECTIONS
+    )
+
+
+def test_policies_name_every_action_and_resource(resources: dict[str, Map]) -> None:
+    seen = 0
+    for name, statement in _statements(resources):
+        seen += 1
+        assert statement["Effect"] == "Allow"
+        assert not {"NotAction", "NotResource", "NotPrincipal"} & set(statement)
+        for part in (*_list(statement["Action"]), *_list(statement.get("Resource", []))):
+            assert "*" not in str(part), f"{name} allows {part}"
+    assert seen > len(resources) / 4
+
+
+def test_each_role_may_do_only_its_functions_work(
+    app: Application, resources: dict[str, Map]
+) -> None:
+    for function in app.functions.values():
+        role = resources[f"{function.logical_id}Role"]["Properties"]
+        declared = resources[function.logical_id]["Properties"]
+        assert declared["Role"] == {"Fn::GetAtt": [f"{function.logical_id}Role", "Arn"]}
+        actions = set()
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                actions |= set(_list(statement["Action"]))
+        assert actions == LOGGING | OWN_ACTIONS.get(function.name, set())
+        managed = [item["Fn::If"][1]["Fn::Sub"] for item in role["ManagedPolicyArns"]]
+        assert set(managed) == MANAGED_POLICIES
+        logs = resources[f"{function.logical_id}Logs"]["Properties"]
+        assert logs["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/${{NamePrefix}}{function.name}"
+        assert "RetentionInDays" in logs
+
+
+def test_the_schedules_role_may_only_wake_the_scheduled(
+    app: Application, resources: dict[str, Map]
+) -> None:
+    (policy,) = resources["ScheduleRole"]["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert statement["Action"] == "lambda:InvokeFunction"
+    named = {resource["Fn::GetAtt"][0] for resource in statement["Resource"]}
+    targets = {schedule.target.arn for schedule in app.schedules}
+    assert named == {f.logical_id for f in app.functions.values() if f.arn in targets}
+
+
+def test_only_the_rule_may_send_to_the_queues(app: Application, resources: dict[str, Map]) -> None:
+    guarded = set()
+    for policy in _of_type(resources, "AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert statement["Action"] == "sqs:SendMessage"
+        (queue,) = (item["Ref"] for item in policy["Properties"]["Queues"])
+        assert statement["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+        (source,) = statement["Condition"]["ArnEquals"].values()
+        assert source["Fn::GetAtt"][0] in {rule.logical_id for rule in app.rules}
+        guarded.add(queue)
+    assert guarded == {queue.logical_id for queue in app.queues}
+
+
+def test_secrets_are_read_by_those_whose_settings_name_them(resources: dict[str, Map]) -> None:
+    common = read(TEMPLATE)["Globals"]["Function"]["Environment"]["Variables"]
+    readers: dict[str, set[str]] = {}
+    for policy in _of_type(resources, "AWS::IAM::ManagedPolicy").values():
+        (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+        assert statement["Action"] == "secretsmanager:GetSecretValue"
+        readers[statement["Resource"]["Ref"]] = {
+            role["Ref"].removesuffix("Role") for role in policy["Properties"]["Roles"]
+        }
+    for name, function in _of_type(resources, "AWS::Serverless::Function").items():
+        variables = {**common, **function["Properties"]["Environment"]["Variables"]}
+        secret = variables["DATABASE_SECRET_ARN"]["Ref"]
+        assert {arn for arn, names in readers.items() if name in names} - {"PiiKeySecretArn"} == {
+            secret
+        }
+
+
+def _of_type(resources: dict[str, Map], kind: str) -> dict[str, Map]:
+    return {name: item for name, item in resources.items() if item["Type"] == kind}
+
+
+def _statements(resources: dict[str, Map]) -> Iterator[tuple[str, Map]]:
+    def walk(value: Any) -> Iterator[Map]:
+        if isinstance(value, dict):
+            if "Statement" in value:
+                yield from value["Statement"]
+            for item in value.values():
+                yield from walk(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from walk(item)
+
+    for name, resource in resources.items():
+        for statement in walk(resource["Properties"]):
+            yield name, statement
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
