@@ -1,0 +1,102 @@
+"""The clients of the AWS endpoint: SQS, EventBridge and EventBridge Scheduler, over asyncio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from emulator.aws_server import EDITION
+
+MAX_WAIT_S = 20
+"""SQS's longest long poll."""
+
+_CONNECT_TIMEOUT_S = 2
+_READ_TIMEOUT_S = MAX_WAIT_S + 10
+_POOL_SIZE = 100
+
+
+class Aws:
+    """An async context manager holding one client per service.
+
+    Every call has a timeout and is tried at most twice; callers own longer retries, since they
+    know what waits for them. Without credentials in the environment, dummies sign the requests.
+    """
+
+    sqs: Any
+    events: Any
+    scheduler: Any
+
+    def __init__(self, endpoint_url: str, region: str) -> None:
+        self.endpoint_url = endpoint_url
+        self.region = region
+        self._exits = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        session = get_session()
+        config = AioConfig(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=_READ_TIMEOUT_S,
+            max_pool_connections=_POOL_SIZE,
+            retries={"total_max_attempts": 2, "mode": "standard"},
+            parameter_validation=False,
+        )
+        options = {
+            "region_name": self.region,
+            "endpoint_url": self.endpoint_url,
+            "config": config,
+            **_credentials(os.environ),
+        }
+        async with AsyncExitStack() as exits:
+            for name in ("sqs", "events", "scheduler"):
+                client = await exits.enter_async_context(session.create_client(name, **options))
+                setattr(self, name, client)
+            self._exits = exits.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._exits.aclose()
+
+    async def fires_schedules(self) -> bool:
+        """Return whether the endpoint is a MiniStack that fires the schedules it stores.
+
+        `emulator.aws_server` and LocalStack only store them.
+        """
+        timeout = aiohttp.ClientTimeout(total=_CONNECT_TIMEOUT_S)
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{self.endpoint_url.rstrip('/')}/_ministack/health") as response,
+        ):
+            if response.status != 200 or "json" not in response.content_type:
+                return False
+            health = await response.json()
+        return bool(health.get("edition", EDITION) != EDITION)
+
+
+def error_code(error: Exception) -> str:
+    """Return AWS's code of a botocore ClientError, without its legacy prefix; else an empty text.
+
+    SQS says `AWS.SimpleQueueService.NonExistentQueue` or `QueueDoesNotExist`, by protocol.
+    """
+    response: Any = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return ""
+    code = str(response.get("Error", {}).get("Code", ""))
+    return {"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist"}.get(code, code)
+
+
+def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
+    if "AWS_ACCESS_KEY_ID" in environment or "AWS_PROFILE" in environment:
+        return {}
+    return {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
