@@ -1,10 +1,10 @@
 """Runs MiniStack as the emulator needs it: `python -m emulator.aws_server`.
 
-Its settings are MiniStack's own environment variables. Two things differ from MiniStack:
+Its settings are MiniStack's own environment variables. What differs from MiniStack:
 A long poll wakes when a message arrives, where MiniStack looks ten times a second, which puts
-50 ms on average between a message and its function. And schedules are stored, not fired: the
-emulator fires them, on time and with what AWS fills in, so that nothing fires twice. The health
-endpoint's `edition` says which of the two it is.
+50 ms on average between a message and its function; and it ends when its client hangs up.
+Schedules are stored, not fired: the emulator fires them, on time and with what AWS fills in, so
+that nothing fires twice. The health endpoint's `edition` says which of the two it is.
 """
 
 from __future__ import annotations
@@ -67,6 +67,37 @@ class Arrivals(threading.Event):
             _finish(future)
 
 
+class HungUp:
+    """ASGI middleware: ends a long poll whose client has gone.
+
+    Otherwise it would go on, and hide the next message from everybody who is still there.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request."""
+        if (b"x-amz-target", b"AmazonSQS.ReceiveMessage") not in scope.get("headers", ()):
+            await self._app(scope, receive, send)
+            return
+        body: asyncio.Queue[Any] = asyncio.Queue()
+        serving = asyncio.create_task(self._app(scope, body.get, send))
+        watching = asyncio.create_task(_feed(receive, body))
+        await asyncio.wait((serving, watching), return_when=asyncio.FIRST_COMPLETED)
+        for task in (serving, watching):
+            task.cancel()
+        await asyncio.gather(serving, watching, return_exceptions=True)
+        if not serving.cancelled():
+            serving.result()
+
+
+async def _feed(receive: Any, body: asyncio.Queue[Any]) -> None:
+    """Pass the request's parts on; return when the client hangs up."""
+    while (message := await receive())["type"] != "http.disconnect":
+        body.put_nowait(message)
+
+
 class _WakingAsyncio:
     """The module asyncio, except that `sleep` ends when a message arrives."""
 
@@ -104,7 +135,9 @@ def main() -> None:
     """Serve until SIGTERM."""
     os.environ["MINISTACK_EDITION"] = EDITION
     adapt()
-    import_module("ministack.app").main()
+    server: Any = import_module("ministack.app")
+    server.app = HungUp(server.app)
+    server.main()
 
 
 if __name__ == "__main__":
