@@ -1,0 +1,38 @@
+"""Function `relay`: puts the outbox on the event bus until its time is nearly over."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from paywright import background, db
+from paywright.cache import Cache
+from paywright.clock import SystemClock
+from paywright.db.opening import open_database
+from paywright.events.bus import Bus
+from paywright.events.relay import Relay
+from paywright.events.wake import PATIENCE_MS, WakeUps
+from paywright.observability import get_logger
+from paywright.settings import Settings
+
+
+@cache
+def _parts() -> tuple[Relay, WakeUps]:
+    settings = Settings()
+    relay = Relay(open_database(settings), Bus(settings.event_bus_name), SystemClock())
+    valkey = Cache(settings.valkey_url.get_secret_value(), timeout_ms=PATIENCE_MS)
+    return relay, WakeUps(valkey)
+
+
+@get_logger().inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> None:
+    """Relay for about 75 s; the next invocation is waiting by then."""
+    relay, wake_ups = _parts()
+    background.run(
+        relay.run_once,
+        wake_ups.wait,
+        seconds=background.time_to_run_s(context.get_remaining_time_in_millis()),
+        away=(background.Unavailable, db.Lost),
+    )

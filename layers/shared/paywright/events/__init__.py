@@ -1,0 +1,1 @@
+"""Events out: from the outbox to the bus."""

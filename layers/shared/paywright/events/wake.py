@@ -1,0 +1,43 @@
+"""How whoever wrote an event wakes the relay: one token in a Valkey list.
+
+A wake-up may get lost (Valkey is away); the relay looks by itself once a second then.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from paywright.cache.valkey import Away, Cache
+
+POLL_S = 1.0
+PATIENCE_MS = 3_000
+"""Timeout of the connection on which the relay waits: longer than the wait itself."""
+
+
+def add_wake(cache: Cache, pipe: Any) -> None:
+    """Add the wake-up to a redis-py pipeline; send it after the commit, never before."""
+    key = _key(cache)
+    pipe.lpush(key, 1)
+    pipe.ltrim(key, 0, 0)  # one token is enough, however many events wait
+
+
+class WakeUps:
+    """The relay's side; its `cache` has a timeout of `PATIENCE_MS`."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def wait(self, at_most_s: float) -> None:
+        """Return at a wake-up, or when it is time to look without one."""
+        timeout_s = min(at_most_s, POLL_S)
+        if timeout_s <= 0:
+            return  # 0 would mean for ever
+        try:
+            self._cache.wait_for_wake(_key(self._cache), timeout_s)
+        except Away:
+            time.sleep(timeout_s)
+
+
+def _key(cache: Cache) -> str:
+    return cache.key("relay", "wake")

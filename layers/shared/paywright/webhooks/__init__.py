@@ -1,0 +1,1 @@
+"""Webhooks: events to merchants' endpoints, signed."""

@@ -1,0 +1,196 @@
+"""Sends one request to a merchant's endpoint, within one deadline and to a checked address.
+
+The host is resolved once; the connection goes to an address that was checked, while TLS and the
+Host header keep the name. All waits of a request share its deadline, so that a receiver that drips
+its answer takes no longer than one that hangs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from paywright import __version__
+from paywright.webhooks import urls
+
+MAX_ANSWER_BYTES = 64 * 1024
+_MAX_ADDRESSES = 4
+_SEND_BYTES = 64 * 1024
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of an attempt: a status, or the reason why there is none."""
+
+    status: int | None
+    error: str | None = None
+    retry_after: str | None = None
+    duration_ms: int = 0
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the system's order of preference."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class Sender:
+    """Posts to webhook URLs. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        allow_private: bool,
+        resolver: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._allow_private = allow_private
+        self._resolve = resolver
+        self._given_tls = tls
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a body and return the answer or what prevented one; nothing is raised."""
+        deadline = _Deadline(self._timeout_s)
+        status, error, retry_after = None, None, None
+        try:
+            status, retry_after = self._post(url, headers, body, deadline)
+        except urls.UnsafeUrl as refused:
+            error = str(refused)
+        except TimeoutError:
+            error = f"no answer within {self._timeout_s:g} s"
+        except socket.gaierror:
+            error = "the host cannot be resolved"
+        except ssl.SSLError as failed:
+            error = f"TLS: {getattr(failed, 'verify_message', '') or failed.reason}"
+        except OSError as failed:
+            error = f"connection failed: {failed.strerror or type(failed).__name__}"
+        except http.client.HTTPException as failed:
+            error = f"the answer is not HTTP: {type(failed).__name__}"
+        return Answer(status, error, retry_after, duration_ms=deadline.elapsed_ms())
+
+    def _post(
+        self, url: str, headers: Mapping[str, str], body: bytes, deadline: _Deadline
+    ) -> tuple[int, str | None]:
+        target = urls.parse(url, allow_private=self._allow_private)
+        with self._connect(target, deadline) as connected:
+            connection = http.client.HTTPConnection(target.host, target.port)
+            connection.sock = _Bounded(connected, deadline)
+            connection.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in {
+                "Host": target.authority,
+                "User-Agent": f"Paywright-Webhooks/{__version__}",
+                "Content-Type": "application/json",
+                "Content-Length": str(len(body)),
+                "Connection": "close",
+                **headers,
+            }.items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            _read_politely(response)
+            return response.status, response.headers.get("Retry-After")
+
+    def _connect(self, target: urls.Target, deadline: _Deadline) -> socket.socket:
+        addresses = self._resolve(target.host, target.port)[:_MAX_ADDRESSES]
+        if not self._allow_private:
+            for address in addresses:  # one that is not public makes the others suspect
+                urls.check_address(address)
+        plain = _connect_to_one_of(addresses, target.port, deadline)
+        if target.scheme == "http":
+            return plain
+        try:
+            plain.settimeout(deadline.left_s())
+            return self._tls.wrap_socket(plain, server_hostname=target.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._given_tls or ssl.create_default_context()
+
+
+class _Deadline:
+    """A moment by which all must be done."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._begun = time.monotonic()
+        self._timeout_s = timeout_s
+
+    def left_s(self) -> float:
+        """Seconds that are left; raise TimeoutError when none are."""
+        left_s = self._begun + self._timeout_s - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        return left_s
+
+    def elapsed_ms(self) -> int:
+        """Milliseconds since it was set."""
+        return round((time.monotonic() - self._begun) * 1000)
+
+
+class _Bounded:
+    """What http.client needs of a socket, each wait no longer than the deadline allows.
+
+    It does not close the socket: http.client would, before the answer's body is read.
+    """
+
+    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+        self._connected = connected
+        self._deadline = deadline
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        rest = memoryview(data)
+        while rest:
+            self._connected.settimeout(self._deadline.left_s())
+            rest = rest[self._connected.send(rest[:_SEND_BYTES]) :]
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What is received, as a file."""
+        return io.BufferedReader(_Reader(self._connected, self._deadline))
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+class _Reader(io.RawIOBase):
+    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
+        self._connected = connected
+        self._deadline = deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self._connected.settimeout(self._deadline.left_s())
+        return self._connected.recv_into(buffer)
+
+
+def _connect_to_one_of(addresses: list[str], port: int, deadline: _Deadline) -> socket.socket:
+    failed: OSError | None = None
+    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            # Each gets its share of the time, so that one silent address does not take it all.
+            return socket.create_connection((address, port), timeout=deadline.left_s() / left)
+        except OSError as error:
+            failed = error
+    raise failed or socket.gaierror("no address")
+
+
+def _read_politely(response: Any) -> None:
+    # The status has said all: the body is only read so that the receiver can finish in peace.
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        response.read(MAX_ANSWER_BYTES)

@@ -1,0 +1,80 @@
+"""Webhook endpoints and deliveries in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from paywright import db
+from paywright.clock import Clock
+from paywright.db.connection import with_retries
+from paywright.ids import IdSource
+from paywright.webhooks.deliver import Attempt, Delivery
+from paywright.webhooks.filters import wants
+from paywright.webhooks.message import Event
+
+_QUERIES = db.load(__file__)
+
+
+class PostgresDeliveryStore:
+    """Keeps one delivery for each event and endpoint; secrets are decrypted in the database."""
+
+    def __init__(self, database: db.Database, ids: IdSource, clock: Clock, pii_key: str) -> None:
+        self._database = database
+        self._ids = ids
+        self._clock = clock
+        self._pii_key = pii_key
+
+    def plan(self, events: Sequence[Event]) -> list[Delivery]:
+        """What is still to be delivered, each with its record."""
+        if not events:
+            return []
+        endpoints = self._database.all(
+            _QUERIES["endpoints"],
+            {
+                "merchant_ids": [event.merchant_id for event in events],
+                "livemodes": [event.livemode for event in events],
+                "pii_key": self._pii_key,
+            },
+        )
+        wanted = {
+            (event.id, endpoint["id"]): (event, endpoint)
+            for event in events
+            for endpoint in endpoints
+            if (event.merchant_id, event.livemode)
+            == (endpoint["merchant_id"], endpoint["livemode"])
+            and wants(endpoint["event_types"], event.type)
+        }
+        parameters = {
+            "event_merchant_ids": [event.merchant_id for event in events],
+            "events": [event.id for event in events],
+            "merchant_ids": [event.merchant_id for event, _ in wanted.values()],
+            "ids": [self._ids.new() for _ in wanted],
+            "event_ids": [event_id for event_id, _ in wanted],
+            "endpoint_ids": [endpoint_id for _, endpoint_id in wanted],
+            "now": self._clock.now(),
+        }
+        begun = with_retries(lambda: self._database.all(_QUERIES["begin"], parameters))
+        deliveries = []
+        for row in begun:
+            event, endpoint = wanted[row["event_id"], row["endpoint_id"]]
+            deliveries.append(
+                Delivery(row["id"], event, endpoint["id"], endpoint["url"], endpoint["secret"])
+            )
+        return deliveries
+
+    def record(self, attempts: Sequence[Attempt]) -> None:
+        """Keep what came of attempts, and disable the endpoints that are gone."""
+        if not attempts:
+            return
+        parameters = {
+            "merchant_ids": [attempt.delivery.event.merchant_id for attempt in attempts],
+            "ids": [attempt.delivery.id for attempt in attempts],
+            "endpoint_ids": [attempt.delivery.endpoint_id for attempt in attempts],
+            "statuses": [attempt.status for attempt in attempts],
+            "attempted_ats": [attempt.at for attempt in attempts],
+            "retry_ats": [attempt.next_retry_at for attempt in attempts],
+            "codes": [attempt.answer.status for attempt in attempts],
+            "errors": [attempt.answer.error for attempt in attempts],
+            "gone": [attempt.endpoint_is_gone for attempt in attempts],
+        }
+        with_retries(lambda: self._database.run(_QUERIES["record"], parameters))

@@ -1,0 +1,139 @@
+"""Which URLs a webhook may go to: never into a network that the sender can see and others cannot.
+
+A URL is checked when it is given (`check_url`, no network), and its addresses at each attempt
+(`check_address`), on which the connection is pinned: DNS may change its mind in between.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+MAX_LENGTH = 2048
+
+_FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
+_LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+_NUMBER = re.compile(r"\d+|0[xX][0-9A-Fa-f]*")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
+
+_LOCAL_DOMAINS = ("localhost", "local", "internal", "lan", "home", "corp", "onion")
+
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+# What `is_global` of some Python versions lets pass (IANA special-purpose registries): protocol
+# assignments, 6to4 relays, documentation, and addresses that carry an IPv4 address within.
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "2001::/23",
+        "2001:db8::/32",
+        "2002::/16",
+        "3fff::/20",
+    )
+)
+_IPV6_UNICAST = ipaddress.ip_network("2000::/3")
+"""All public IPv6 addresses; mapped IPv4, NAT64, link-local and site-local ones are outside."""
+
+
+class UnsafeUrl(ValueError):
+    """A URL that webhooks are not sent to; the message says why, for whoever gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The parts of a URL that a request needs."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The Host header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+
+def check_url(url: str, *, allow_private: bool) -> None:
+    """Raise UnsafeUrl when webhooks cannot go to this URL, whatever its host resolves to."""
+    parse(url, allow_private=allow_private)
+
+
+def parse(url: str, *, allow_private: bool) -> Target:
+    """The target of a URL; raise UnsafeUrl.
+
+    `allow_private` is for a laptop: plain http and private addresses are fine then.
+    """
+    if len(url) > MAX_LENGTH:
+        raise UnsafeUrl(f"A webhook URL has at most {MAX_LENGTH} characters.")
+    if _FORBIDDEN.search(url):
+        raise UnsafeUrl("A webhook URL has only printable ASCII characters; encode the others.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise UnsafeUrl("The webhook URL is malformed.") from None
+    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
+        raise UnsafeUrl("A webhook URL starts with https://.")
+    if "@" in parts.netloc:
+        raise UnsafeUrl("A webhook URL holds no user name or password.")
+    if "#" in url:
+        raise UnsafeUrl("A webhook URL has no fragment.")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise UnsafeUrl("The port of the webhook URL is not valid.")
+    host = _host(parts.hostname or "", bracketed="[" in parts.netloc)
+    if not allow_private:
+        if isinstance(host, str):
+            _check_name(host)
+        else:
+            check_address(str(host))
+    path = parts.path or "/"
+    return Target(
+        parts.scheme,
+        str(host),
+        port or _DEFAULT_PORTS[parts.scheme],
+        f"{path}?{parts.query}" if parts.query else path,
+    )
+
+
+def check_address(address: str) -> None:
+    """Raise UnsafeUrl unless this is a public unicast address."""
+    parsed = ipaddress.ip_address(address)
+    if (
+        not parsed.is_global
+        or parsed.is_multicast
+        or parsed.is_reserved
+        or any(parsed in network for network in _NOT_PUBLIC if network.version == parsed.version)
+        or (parsed.version == 6 and parsed not in _IPV6_UNICAST)
+    ):
+        raise UnsafeUrl("The host of the webhook URL is not on the public internet.")
+
+
+def _check_name(host: str) -> None:
+    # Names that no public DNS answers: said at once, not at the first delivery.
+    last = host.lower().removesuffix(".").rpartition(".")
+    if not last[1] or last[2] in _LOCAL_DOMAINS:
+        raise UnsafeUrl("The host of the webhook URL is not on the public internet.")
+
+
+def _host(host: str, *, bracketed: bool) -> str | _Address:
+    if bracketed:
+        try:
+            return ipaddress.IPv6Address(host if "%" not in host else "")
+        except ValueError:
+            raise UnsafeUrl("The IPv6 address of the webhook URL is not valid.") from None
+    labels = host.removesuffix(".").split(".")
+    if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise UnsafeUrl("The host of the webhook URL is not valid.")
+    if _NUMBER.fullmatch(labels[-1]):
+        # A resolver reads 0177.1, 0x7f000001 and 2130706433 as addresses; so must we, or refuse.
+        try:
+            return ipaddress.IPv4Address(host)
+        except ValueError:
+            raise UnsafeUrl("Write the IPv4 address of the webhook URL as four numbers.") from None
+    return host
