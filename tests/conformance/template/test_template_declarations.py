@@ -42,8 +42,13 @@ ROUTES = {
 }
 # Beyond what every function has.
 OWN_VARIABLES = {
-    "authorize": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "FRAUD_BUDGET_MS"},
-    "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
+    "authorize": {
+        "RATE_LIMIT_PER_MIN",
+        "PROCESSOR_TIMEOUT_S",
+        "RECOVERY_MARGIN_S",
+        "FRAUD_BUDGET_MS",
+    },
+    "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
     "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
     "webhook": {
         "WEBHOOK_DELIVERY_QUEUE_URL",
@@ -324,6 +329,18 @@ def test_secrets_are_read_by_those_whose_settings_name_them(resources: dict[str,
         assert {arn for arn, names in readers.items() if name in names} - {"PiiKeySecretArn"} == {
             secret
         }
+
+
+def test_the_key_for_personal_data_is_for_those_who_use_it(resources: dict[str, Map]) -> None:
+    roles = resources["PiiKeySecretPolicy"]["Properties"]["Roles"]
+    using = set()
+    for name, function in _of_type(resources, "AWS::Serverless::Function").items():
+        folder = REPOSITORY / function["Properties"]["CodeUri"]
+        code = "".join(path.read_text() for path in folder.rglob("*.py"))
+        # The platform as a whole resolves the key when it is put together.
+        if "pii_key" in code or "paywright.wiring" in code:
+            using.add(f"{name}Role")
+    assert {role["Ref"] for role in roles} == using
 
 
 def _of_type(resources: dict[str, Map], kind: str) -> dict[str, Map]:
