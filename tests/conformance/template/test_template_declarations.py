@@ -152,7 +152,7 @@ def test_each_function_starts_with_its_environment(
         with monkeypatch.context() as patch:
             for name, value in function.environment.items():
                 patch.setenv(name, value)
-            settings = Settings()  # type: ignore[call-arg]  # the environment gives it
+            settings = Settings()
         assert settings.environment == parameters.get("Environment", "production")
         if function.name.endswith("relay"):
             assert settings.event_bus_name == prefix + "payment-events"
