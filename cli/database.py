@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from cli.errors import Failure
+
 _MIGRATION_TIMEOUT_S = 300
 _CONNECT_TIMEOUT_S = 10
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -21,7 +23,7 @@ HOUSEKEEPING_LOGIN = "paywright_housekeeping_login"
 _ROLE_OF = {APP_LOGIN: "paywright_app", HOUSEKEEPING_LOGIN: "paywright_housekeeping"}
 
 
-class DatabaseError(Exception):
+class DatabaseError(Failure):
     """The database could not be reached or migrated; the message is one clear sentence."""
 
 
@@ -32,7 +34,7 @@ def migrate(owner_url: str, migrations: Path) -> None:
     """
     try:
         done = subprocess.run(  # noqa: S603 - a list of our own making, no shell
-            [str(_dbmate()), "--migrations-dir", str(migrations), "--no-dump-schema", "up"],
+            [str(dbmate()), "--migrations-dir", str(migrations), "--no-dump-schema", "up"],
             env={"PATH": os.environ.get("PATH", ""), "DATABASE_URL": _for_dbmate(owner_url)},
             capture_output=True,
             text=True,
@@ -106,7 +108,8 @@ def _for_dbmate(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _dbmate() -> Path:
+def dbmate() -> Path:
+    """The program that applies migrations; DatabaseError if it is not installed."""
     program = Path(sys.executable).with_name("dbmate")
     if not program.exists():
         raise DatabaseError("The program dbmate is missing: run `make setup`.")

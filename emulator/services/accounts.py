@@ -12,11 +12,11 @@ from emulator.services.process import Account, run
 _OWN = "paywright"
 
 
-def for_data(folder: Path) -> Account | None:
+def for_data(folder: Path, *, may_create: bool = True) -> Account | None:
     """None unless root: then the owner of the folder, if it has one, else an unprivileged user.
 
     The unprivileged user is `postgres` if the system has it, else a system user `paywright`, made
-    if need be, else `nobody`.
+    if need be and allowed, else `nobody`.
     """
     if os.geteuid() != 0:
         return None
@@ -25,7 +25,8 @@ def for_data(folder: Path) -> Account | None:
             return _account(pwd.getpwuid(owner))
         except KeyError:
             return Account(str(owner), owner, folder.stat().st_gid)
-    found = _named("postgres") or _named(_OWN) or _create() or _named("nobody")
+    found = _named("postgres") or _named(_OWN)
+    found = found or (_create() if may_create else None) or _named("nobody")
     assert found is not None, "every Unix has nobody"
     return found
 

@@ -70,7 +70,7 @@ class MiniStack(Server):
         }
         return spawn(
             self.title,
-            [sys.executable, "-m", "ministack"],
+            [sys.executable, "-m", "emulator.aws_server"],
             log=self.log,
             env=environment(settings),
             cwd=self.data_dir,

@@ -1,0 +1,204 @@
+"""The `paywright` command.
+
+Each command loads what it needs when it is called: a start within seconds leaves no room for
+modules that are not used.
+"""
+
+# ruff: noqa: PLC0415 - see above
+# ruff: noqa: PLR0917 - a command's parameters are its options
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from cli.errors import Failure
+
+app = typer.Typer(
+    name="paywright",
+    help="Run Paywright on this machine, try it out, and look after it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+merchant_app = typer.Typer(help="Merchants.", no_args_is_help=True)
+app.add_typer(merchant_app, name="merchant")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option("--detach", help="Return once it is ready.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything; in the foreground with a live log, until Ctrl-C."""
+    from cli import up as command
+
+    command.up(detach=detach, as_json=as_json)
+
+
+@app.command(hidden=True)
+def supervise(descriptor: int) -> None:
+    """Be the process behind `up --detach`."""
+    from cli import up as command
+
+    command.supervise_behind(descriptor)
+
+
+@app.command()
+def down() -> None:
+    """Stop everything."""
+    from cli import up as command
+
+    print(command.down())
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say where the running system is."""
+    from cli.paths import Home
+    from cli.state import require_running
+
+    urls = asdict(require_running(Home.find()))
+    if as_json:
+        print(json.dumps(urls))
+        return
+    from cli.database import without_password
+
+    for name, value in urls.items():
+        print(f"{name:18} {without_password(value) if '://' in value else value}")
+
+
+@merchant_app.command("create")
+def merchant_create(
+    name: Annotated[str, typer.Option(help="The merchant's name.")],
+    email: Annotated[str, typer.Option(help="The merchant's e-mail address.")],
+    settlement_currency: Annotated[str, typer.Option(help="ISO 4217 code, such as usd.")],
+    webhook_url: Annotated[str | None, typer.Option(help="Where events are delivered.")] = None,
+    rate_limit_per_min: Annotated[int | None, typer.Option(help="Requests a minute.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a merchant; its key and webhook secret are printed this once."""
+    from cli import database, merchants
+    from cli.paths import Home
+    from cli.state import require_running
+
+    home = Home.find()
+    urls = require_running(home)
+    with database.connect(urls.database_url) as connection:
+        created = merchants.create(
+            connection,
+            home,
+            urls.receiver_url,
+            name=name,
+            email=email,
+            settlement_currency=settlement_currency,
+            webhook_url=webhook_url,
+            rate_limit_per_min=rate_limit_per_min,
+        )
+    _print(asdict(created), as_json)
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete all local data: payments, merchants, queues, logs, secrets."""
+    from cli import reset as command
+    from cli.paths import Home
+
+    home = Home.find()
+    command.refuse_while_running(home)
+    if not yes:
+        typer.confirm(f"Delete all that Paywright keeps in {home.folder}?", abort=True)
+    print(command.reset(home))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is wrong with this machine, and how to mend it."""
+    from cli import doctor as command
+
+    findings = command.examine()
+    if as_json:
+        print(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        command.show(findings)
+    if any(finding.problem for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def invoke(
+    name: Annotated[str, typer.Argument(help="The function, as in template.yaml.")],
+    event: Annotated[str, typer.Option(help="A file with the event in JSON; - reads stdin.")],
+    log: Annotated[bool, typer.Option("--log", help="Print the end of its log to stderr.")] = False,
+) -> None:
+    """Run one function with an event and print what it returns."""
+    from cli import invoke as command
+    from cli.paths import Home
+    from cli.state import require_running
+
+    urls = require_running(Home.find())
+    result = command.invoke(urls.lambda_url, name, command.read_event(event))
+    if log and result.log_tail:
+        print(result.log_tail.rstrip(), file=sys.stderr)
+    print(result.payload)
+    if result.function_error:
+        raise typer.Exit(1)
+
+
+@app.command()
+def demo() -> None:
+    """Play a purchase, a manual capture, a decline and a forged webhook, and tell the story."""
+    from cli import demo as command
+    from cli.paths import Home
+    from cli.state import require_running
+
+    home = Home.find()
+    command.play(home, require_running(home))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def emulator(context: typer.Context) -> None:
+    """Run the emulator alone, on any SAM template; takes what `python -m emulator` takes."""
+    import os
+
+    os.execv(  # noqa: S606 - ourselves, with the user's own arguments
+        sys.executable, [sys.executable, "-m", "emulator", *context.args]
+    )
+
+
+def _print(content: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(content))
+        return
+    for name, value in content.items():
+        print(f"{name:16} {value}")
+
+
+def main() -> None:
+    """Run the command; what goes wrong is one sentence on stderr and exit code 1."""
+    from emulator.services.errors import ServiceError
+
+    try:
+        app()
+    except (Failure, ServiceError) as error:
+        print(f"paywright: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

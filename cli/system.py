@@ -1,0 +1,210 @@
+"""Starts the whole system, keeps it running, and ends it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+
+from cli import database
+from cli.errors import Failure
+from cli.parts import Emulator, Receiver
+from cli.paths import MIGRATIONS, Home
+from cli.progress import Progress
+from cli.state import State, Urls, clean_leftovers, commit
+from emulator.services import MiniStack, Postgres, Server, ServiceError, Valkey
+from emulator.services.process import Identity, bound_log
+
+_PREFERRED_PORTS = frozenset({3000, 3001, 3002, 4566, 54_320, 63_790})
+_RESTARTS, _RESTARTS_WITHIN_S = 5, 60.0
+
+
+class System:
+    """One run: servers that no URL is given for, the receiver, and the emulator with functions."""
+
+    def __init__(self, home: Home, progress: Progress) -> None:
+        self._home = home
+        self._progress = progress
+        self._restarts: deque[float] = deque(maxlen=_RESTARTS)
+        me = Identity.of(os.getpid())
+        assert me is not None, "this process runs"
+        self.state = State(me)
+        self.parts: list[Server] = []
+        self._postgres = self._own_postgres()
+        self._valkey = self._own_valkey()
+        self._ministack = self._own_ministack()
+        self._receiver = Receiver(home, taken_ports=_others(3002))
+        self._emulator = Emulator(home, taken_ports=_others(3000))
+
+    def start(self) -> Urls:
+        """Bring everything up; raises Failure, and then nothing is left running."""
+        for name in clean_leftovers(self._home):
+            self._progress.note(f"an earlier run had left its {name} running; it is ended")
+        self.state.save(self._home)
+        try:
+            return self._start()
+        except ServiceError as error:
+            raise Failure(str(error)) from error
+
+    def stop(self) -> None:
+        """End every process that was started, the last one first."""
+        for part in reversed(self.parts):
+            part.stop()
+        self._home.state_file.unlink(missing_ok=True)
+        (self._home.run / "parameters.json").unlink(missing_ok=True)
+
+    def mend(self) -> list[str]:
+        """Start again whatever died; what was done, in words. Raises Failure if it dies on."""
+        done: list[str] = []
+        for part in self.parts:
+            bound_log(part.log)
+            if part.running():
+                continue
+            self._count_restart(part)
+            try:
+                part.restart()
+                done.append(f"{part.title} had died and runs again")
+                if part is self._ministack:
+                    # Its queues and buses died with it; the emulator makes them at its start.
+                    self._emulator.restart()
+                    done.append("emulator started again, to make queues and buses anew")
+            except ServiceError as error:
+                raise Failure(str(error)) from error
+            self._record()
+        return done
+
+    def _start(self) -> Urls:
+        # All processes first: they come up at the same time while the slowest is waited for.
+        for server in (self._valkey, self._ministack, self._receiver, self._postgres):
+            if server is not None:
+                self._launch(server)
+        owner_url = self._database()
+        for server in (self._valkey, self._ministack):
+            if server is not None:
+                self._await(server)
+        valkey_url = self._valkey.url if self._valkey else os.environ["VALKEY_URL"]
+        aws_url = self._ministack.url if self._ministack else os.environ["AWS_ENDPOINT_URL"]
+        self._emulator.aws_endpoint_url = aws_url
+        self._emulator.parameters = self._parameters(owner_url, valkey_url)
+        self._launch(self._emulator)
+        self._await(self._receiver)
+        self._await(self._emulator)
+        urls = Urls(
+            gateway_url=self._emulator.url,
+            lambda_url=self._emulator.lambda_url,
+            aws_endpoint_url=aws_url,
+            database_url=owner_url,
+            valkey_url=valkey_url,
+            receiver_url=self._receiver.url,
+            commit=commit(),
+        )
+        self._demo_merchant(urls)
+        self.state.urls = urls
+        self.state.save(self._home)
+        return urls
+
+    def _launch(self, server: Server) -> None:
+        self.parts.append(server)  # first: it is to be ended even if its start is interrupted
+        server.start()
+        self._record()
+
+    def _await(self, server: Server) -> None:
+        self._progress.waiting(server.title)
+        server.wait_ready()
+        moved = server.port != server.preferred_port
+        self._progress.done(f"{server.title} on port {server.port}")
+        if moved:
+            self._progress.note(f"port {server.preferred_port} is taken, so it is {server.port}")
+        for note in server.notes:
+            self._progress.note(note)
+        self._record()
+
+    def _record(self) -> None:
+        self.state.parts = {
+            part.title: part.child.identity for part in self.parts if part.child is not None
+        }
+        self.state.save(self._home)
+
+    def _database(self) -> str:
+        """Bring the schema up to date; the database's URL as its owner."""
+        if self._postgres is not None:
+            self._await(self._postgres)
+            owner_url = self._postgres.url
+        else:
+            owner_url = os.environ["DATABASE_URL"]
+        self._progress.waiting("migrations")
+        database.migrate(owner_url, MIGRATIONS)
+        database.ensure_logins(owner_url, self._passwords())
+        self._progress.done("database migrated")
+        return owner_url
+
+    def _passwords(self) -> dict[str, str]:
+        logins = (database.APP_LOGIN, database.HOUSEKEEPING_LOGIN)
+        return {login: self._home.secret(login) for login in logins}
+
+    def _parameters(self, owner_url: str, valkey_url: str) -> dict[str, str]:
+        from cli.merchants import pii_key  # noqa: PLC0415 - loads after the servers have started
+
+        app, housekeeping = (
+            database.login_url(owner_url, login, password)
+            for login, password in self._passwords().items()
+        )
+        return {
+            "Environment": "local",
+            "DatabaseUrl": app,
+            "HousekeepingDatabaseUrl": housekeeping,
+            "ValkeyUrl": valkey_url,
+            "PiiKey": pii_key(self._home),
+            "WebhookAllowPrivateAddresses": "true",
+            "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
+        }
+
+    def _demo_merchant(self, urls: Urls) -> None:
+        from cli.merchants import ensure_demo  # noqa: PLC0415 - as above
+
+        self._progress.waiting("demo merchant")
+        ensure_demo(self._home, urls)
+        self._progress.done("demo merchant ready")
+
+    def _count_restart(self, part: Server) -> None:
+        now = time.monotonic()
+        if len(self._restarts) == _RESTARTS and now - self._restarts[0] < _RESTARTS_WITHIN_S:
+            raise Failure(
+                f"{part.title} died again after {_RESTARTS} restarts within "
+                f"{_RESTARTS_WITHIN_S:.0f} s, so all is stopped; its log is {part.log}."
+            )
+        self._restarts.append(now)
+
+    def _own_postgres(self) -> Postgres | None:
+        if os.environ.get("DATABASE_URL"):
+            return None
+        return Postgres(
+            data_dir=self._home.data / "postgresql",
+            log=self._home.logs / "postgresql.log",
+            password=self._home.secret("postgresql"),
+            taken_ports=_others(54_320),
+        )
+
+    def _own_valkey(self) -> Valkey | None:
+        if os.environ.get("VALKEY_URL"):
+            return None
+        return Valkey(
+            data_dir=self._home.data / "valkey",
+            log=self._home.logs / "valkey.log",
+            password=self._home.secret("valkey"),
+            taken_ports=_others(63_790),
+        )
+
+    def _own_ministack(self) -> MiniStack | None:
+        if os.environ.get("AWS_ENDPOINT_URL"):
+            return None
+        return MiniStack(
+            data_dir=self._home.data / "ministack",
+            log=self._home.logs / "ministack.log",
+            taken_ports=_others(4566),
+        )
+
+
+def _others(preferred: int) -> frozenset[int]:
+    """What one part leaves to the others, whichever starts first."""
+    return _PREFERRED_PORTS - {preferred}

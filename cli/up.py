@@ -1,0 +1,208 @@
+"""`paywright up` and `down`: the supervisor in the foreground or behind, and its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cli.errors import Failure
+from cli.livelog import LiveLog
+from cli.paths import CHECKOUT, Home
+from cli.progress import PipeProgress, Progress, on_terminal, play
+from cli.state import Lock, Urls, clean_leftovers, running
+from cli.system import System
+
+_WATCH_S = 0.25
+_OTHER_START_TIMEOUT_S = 90
+_STOP_TIMEOUT_S = 45
+
+
+class Stop(BaseException):
+    """A signal asked for the end; like KeyboardInterrupt, no code in between may catch it."""
+
+
+def up(*, detach: bool, as_json: bool) -> None:
+    """Start the system, or say that it runs. Raises Failure."""
+    home = Home.find()
+    home.make()
+    lock = Lock(home.lock_file)
+    if not lock.acquire():
+        _show_ready(home, _running_elsewhere(home), as_json=as_json, already=True)
+    elif detach:
+        lock.release()
+        urls = _start_behind(home, on_terminal(quiet=as_json))
+        _show_ready(home, urls, as_json=as_json)
+    else:
+        _run_here(home, as_json=as_json)
+
+
+def supervise_behind(descriptor: int) -> None:
+    """Be the supervisor that `up --detach` started; tell it over the pipe how the start goes."""
+    home = Home.find()
+    pipe = PipeProgress(descriptor)
+    lock = Lock(home.lock_file)
+    if not lock.acquire():
+        pipe.close("running")
+        return
+    system = System(home, pipe)
+    with _stopping(system):
+        try:
+            system.start()
+        except (Failure, Stop) as error:
+            pipe.close("failed", str(error) or "The start was interrupted.")
+            raise
+        pipe.close("ready")
+        while True:
+            _pause()
+            for line in system.mend():
+                print(line, flush=True)
+
+
+def down() -> str:
+    """Stop the system, whatever became of its supervisor; what was done, in a sentence."""
+    home = Home.find()
+    state = running(home)
+    if state is None:
+        ended = clean_leftovers(home)
+        if ended:
+            return f"Paywright's supervisor was gone; ended what it left: {', '.join(ended)}."
+        return "Paywright is not running."
+    state.supervisor.send(signal.SIGTERM)
+    if not state.supervisor.wait_gone(_STOP_TIMEOUT_S):
+        state.supervisor.stop((signal.SIGKILL,))
+    clean_leftovers(home)
+    return "Paywright is stopped."
+
+
+def _run_here(home: Home, *, as_json: bool) -> None:
+    progress = on_terminal(quiet=as_json)
+    system = System(home, progress)
+    with _stopping(system):
+        try:
+            urls = system.start()
+        finally:
+            progress.finish()
+        _show_ready(home, urls, as_json=as_json)
+        logs = [part.log for part in system.parts]
+        own = [log for log in logs if log.stem in ("emulator", "receiver")]
+        log = LiveLog(own, [file for file in logs if file not in own])
+        if not as_json:
+            print("\nPress Ctrl-C to stop everything.\n", flush=True)
+        while True:
+            _pause()
+            if not as_json:
+                log.turn()
+            for line in system.mend():
+                log.say(line)
+
+
+@contextmanager
+def _stopping(system: System) -> Iterator[None]:
+    """End the system when the block ends, for whatever reason; a signal is a reason."""
+
+    def stop(signum: int, _frame: object) -> None:
+        raise Stop(signal.Signals(signum).name)
+
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, stop)
+    try:
+        yield
+    except Stop:
+        print("stopping", flush=True)
+    finally:
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_IGN)
+        system.stop()
+
+
+def _pause() -> None:
+    threading.Event().wait(_WATCH_S)
+
+
+def _start_behind(home: Home, progress: Progress) -> Urls:
+    """Start the supervisor in a session of its own and follow it until the system is ready."""
+    read_end, write_end = os.pipe()
+    log = home.logs / "supervisor.log"
+    with log.open("ab") as output:
+        supervisor = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "cli.main", "supervise", str(write_end)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=CHECKOUT,
+            pass_fds=[write_end],
+            start_new_session=True,
+        )
+    os.close(write_end)
+    last: tuple[str, str] | None = None
+    try:
+        with os.fdopen(read_end) as pipe:
+            for line in pipe:
+                last = play(line, progress)
+    except KeyboardInterrupt:
+        supervisor.terminate()
+        supervisor.wait(_STOP_TIMEOUT_S)
+        raise
+    finally:
+        progress.finish()
+    kind, text = last or ("failed", f"The supervisor died at its start; its log is {log}.")
+    if kind == "failed":
+        supervisor.wait(_STOP_TIMEOUT_S)
+        raise Failure(text)
+    supervisor.returncode = 0  # it lives on: not ours to wait for
+    return _running_elsewhere(home)
+
+
+def _running_elsewhere(home: Home) -> Urls:
+    """The URLs of the system that another process runs or is about to have running."""
+    deadline = time.monotonic() + _OTHER_START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        state = running(home)
+        if state is not None and state.urls is not None:
+            return state.urls
+        if state is None and _nobody_has(home.lock_file):
+            raise Failure("Another `paywright up` was starting the system and has failed.")
+        time.sleep(0.05)
+    raise Failure("Another `paywright up` is starting the system and does not get ready.")
+
+
+def _nobody_has(lock_file: Path) -> bool:
+    lock = Lock(lock_file)
+    if not lock.acquire():
+        return False
+    lock.release()
+    return True
+
+
+def _show_ready(home: Home, urls: Urls, *, as_json: bool, already: bool = False) -> None:
+    if as_json:
+        print(json.dumps(asdict(urls)), flush=True)
+        return
+    from cli.database import without_password  # noqa: PLC0415 - only for people
+    from cli.merchants import curl_line, demo  # noqa: PLC0415
+
+    merchant = demo(home)
+    rows: list[tuple[str, Any]] = [
+        ("API", urls.gateway_url),
+        ("Lambda", urls.lambda_url),
+        ("AWS endpoint", urls.aws_endpoint_url),
+        ("PostgreSQL", without_password(urls.database_url)),
+        ("Valkey", without_password(urls.valkey_url)),
+        ("webhooks came", f"{urls.receiver_url}/received"),
+        ("API key", merchant.api_key),
+        ("data and logs", home.folder),
+    ]
+    print("\nPaywright is already running." if already else "\nPaywright is ready.")
+    for name, value in rows:
+        print(f"  {name:14} {value}")
+    print(f"\nTake a payment:\n\n{curl_line(urls, merchant)}", flush=True)
