@@ -206,7 +206,7 @@ def catalogue() -> list[type[PaywrightError]]:
     found: dict[str, type[PaywrightError]] = {}
 
     def visit(error: type[PaywrightError]) -> None:
-        if error is not InvalidRequest:
+        if error is not InvalidRequest and error.__module__ == __name__:
             found[error.code] = error
         for child in error.__subclasses__():
             visit(child)

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from paywright.errors import ServiceUnavailable
+
 Parameters = Mapping[str, Any]
 Row = DictRow
 T = TypeVar("T")
@@ -20,7 +22,7 @@ T = TypeVar("T")
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, try again
 
 
-class Lost(Exception):
+class Lost(ServiceUnavailable):
     """The database cannot be reached, or the connection broke with the outcome unknown."""
 
 
@@ -154,4 +156,4 @@ def _lost() -> Iterator[None]:
     except psycopg.OperationalError as error:
         if error.sqlstate in _RETRYABLE:
             raise
-        raise Lost("the database cannot be reached or did not answer in time") from error
+        raise Lost(ServiceUnavailable.__doc__) from error

@@ -1,0 +1,191 @@
+"""Customers and their payment methods: created once, shown, never with a card number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import psycopg
+
+from paywright.clock import Clock, rfc3339
+from paywright.db.connection import Database, Row
+from paywright.db.payments import PostgresPayments
+from paywright.db.sql import load
+from paywright.errors import CustomerExists, IdempotencyKeyInProgress, MerchantNotActive, NotFound
+from paywright.ids import IdSource, typeid
+from paywright.payments.completion import KEY_LIFETIME
+from paywright.payments.models import Answer, Caller, RequestContext, to_json
+from paywright.payments.operation import replay
+from paywright.processors.base import Card, Processor, TokenizedCard
+
+_SQL = load(__file__)
+_CREATED = 201
+
+
+@dataclass(frozen=True, slots=True)
+class NewCustomer:
+    """What a merchant gives of a customer."""
+
+    external_id: str | None
+    name: str | None
+    email: str | None
+    metadata: dict[str, str]
+
+
+class Customers:
+    """The customers of all merchants. `pii_key` encrypts names and e-mail addresses."""
+
+    def __init__(self, database: Database, pii_key: str, clock: Clock, ids: IdSource) -> None:
+        self._database = database
+        self._pii_key = pii_key
+        self._clock = clock
+        self._ids = ids
+
+    def create(self, caller: Caller, new: NewCustomer, context: RequestContext) -> Answer:
+        """Store a customer; raise CustomerExists for an external id that has one."""
+        now, customer_id = self._clock.now(), self._ids.new()
+        shown = {
+            "id": typeid("cus", customer_id),
+            "object": "customer",
+            "external_id": new.external_id,
+            "name": new.name,
+            "email": new.email,
+            "metadata": new.metadata,
+            "created_at": rfc3339(now),
+            "livemode": caller.livemode,
+        }
+        parameters = {
+            "id": customer_id,
+            "external_id": new.external_id,
+            "name": new.name,
+            "email": new.email,
+            "metadata": to_json(new.metadata),
+            "pii_key": self._pii_key,
+            "entity_type": "customer",
+        }
+
+        def insert(connection: psycopg.Connection[Row], values: dict[str, Any]) -> dict[str, Any]:
+            if connection.execute(_SQL["insert_customer"], values).rowcount == 0:
+                raise MerchantNotActive
+            return shown
+
+        try:
+            return self._once(caller, context, parameters, insert)
+        except psycopg.errors.UniqueViolation as error:
+            raise CustomerExists(param="external_id") from error
+
+    def find(self, caller: Caller, customer_id: UUID) -> dict[str, Any]:
+        """A customer as the API shows it; raise NotFound."""
+        row = self._database.one(
+            _SQL["find_customer"],
+            {
+                "merchant_id": caller.merchant_id,
+                "livemode": caller.livemode,
+                "id": customer_id,
+                "pii_key": self._pii_key,
+            },
+        )
+        if row is None:
+            raise NotFound
+        return {
+            "id": typeid("cus", row["id"]),
+            "object": "customer",
+            "external_id": row["external_id"],
+            "name": row["name"],
+            "email": row["email"],
+            "metadata": row["metadata"],
+            "created_at": rfc3339(row["created_at"]),
+            "livemode": row["livemode"],
+        }
+
+    def add_card(
+        self,
+        caller: Caller,
+        customer_id: UUID,
+        card: Card,
+        processor: Processor,
+        context: RequestContext,
+    ) -> Answer:
+        """Have a card tokenized and keep the token; raise NotFound, or what tokenizing raises."""
+        mine = {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "id": customer_id}
+        if self._database.one(_SQL["customer_exists"], mine) is None:
+            raise NotFound
+        token = processor.tokenize(card)
+        method_id, now = self._ids.new(), self._clock.now()
+        parameters = {
+            "id": method_id,
+            "customer_id": customer_id,
+            "processor": processor.name,
+            "token": token.token,
+            "fingerprint": token.fingerprint,
+            "risk": token.risk,
+            "brand": token.brand,
+            "last_four": token.last_four,
+            "exp_month": card.exp_month,
+            "exp_year": card.exp_year,
+            "entity_type": "payment_method",
+        }
+
+        def insert(connection: psycopg.Connection[Row], values: dict[str, Any]) -> dict[str, Any]:
+            row = connection.execute(_SQL["insert_method"], values).fetchone()
+            if row is None:
+                raise MerchantNotActive
+            return {
+                "id": typeid("pm", method_id),
+                "object": "payment_method",
+                "type": "card",
+                "customer_id": typeid("cus", customer_id),
+                "card": _shown_card(card, token),
+                "is_default": row["is_default"],
+                "created_at": rfc3339(now),
+                "livemode": caller.livemode,
+            }
+
+        return self._once(caller, context, parameters, insert)
+
+    def _once(
+        self,
+        caller: Caller,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        insert: Callable[[psycopg.Connection[Row], dict[str, Any]], dict[str, Any]],
+    ) -> Answer:
+        # The object, its audit row and the answer under its key: all in one transaction.
+        now = self._clock.now()
+        values = parameters | {
+            "merchant_id": caller.merchant_id,
+            "livemode": caller.livemode,
+            "api_key_id": caller.api_key_id,
+            "actor_id": typeid("key", caller.api_key_id),
+            "audit_id": self._ids.new(),
+            "ip_address": context.ip_address,
+            "user_agent": context.user_agent,
+            "trace_id": context.trace_id,
+            "key": context.idempotency_key,
+            "now": now,
+            "key_expires_at": now + KEY_LIFETIME,
+        }
+        store = PostgresPayments(self._database, self._clock)
+        if context.idempotency_key is not None:
+            stored = store.stored_key(caller, context.idempotency_key)
+            if stored is not None:
+                return replay(stored, context)
+        with self._database.transaction() as connection:
+            answer = Answer(_CREATED, to_json(insert(connection, values)))
+            connection.execute(_SQL["insert_audit"], values)
+            if context.idempotency_key is not None:
+                key = {**values, "fingerprint": context.fingerprint, "response_body": answer.body}
+                if connection.execute(_SQL["take_key"], key).fetchone() is None:
+                    raise IdempotencyKeyInProgress(retry_after_s=1)
+        return answer
+
+
+def _shown_card(card: Card, token: TokenizedCard) -> dict[str, Any]:
+    return {
+        "brand": token.brand,
+        "last_four": token.last_four,
+        "exp_month": card.exp_month,
+        "exp_year": card.exp_year,
+    }

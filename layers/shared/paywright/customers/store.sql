@@ -1,0 +1,53 @@
+-- name: insert_customer
+INSERT INTO customers
+    (merchant_id, id, livemode, external_id, name_encrypted, email_encrypted, metadata, created_at)
+SELECT %(merchant_id)s, %(id)s, %(livemode)s, %(external_id)s,
+       pgp_sym_encrypt(%(name)s, %(pii_key)s, 'cipher-algo=aes256'),
+       pgp_sym_encrypt(%(email)s, %(pii_key)s, 'cipher-algo=aes256'), %(metadata)s::jsonb, %(now)s
+  FROM merchants m JOIN api_keys k ON k.merchant_id = m.id
+ WHERE m.id = %(merchant_id)s AND k.id = %(api_key_id)s
+   AND m.status = 'active' AND k.revoked_at IS NULL
+
+-- name: find_customer
+SELECT id, external_id, pgp_sym_decrypt(name_encrypted, %(pii_key)s) AS name,
+       pgp_sym_decrypt(email_encrypted, %(pii_key)s) AS email, metadata, created_at, livemode
+  FROM customers
+ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
+
+-- name: customer_exists
+SELECT 1 FROM customers
+ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
+
+-- name: insert_method
+-- A customer's first payment method is the default one.
+INSERT INTO payment_methods
+    (merchant_id, id, livemode, customer_id, type, processor, token_vault_ref, fingerprint, risk,
+     brand, last_four, exp_month, exp_year, is_default, created_at)
+SELECT %(merchant_id)s, %(id)s, %(livemode)s, %(customer_id)s, 'card', %(processor)s, %(token)s,
+       %(fingerprint)s, %(risk)s, %(brand)s, %(last_four)s, %(exp_month)s, %(exp_year)s,
+       NOT EXISTS (SELECT FROM payment_methods
+                    WHERE merchant_id = %(merchant_id)s AND customer_id = %(customer_id)s),
+       %(now)s
+  FROM merchants m JOIN api_keys k ON k.merchant_id = m.id
+ WHERE m.id = %(merchant_id)s AND k.id = %(api_key_id)s
+   AND m.status = 'active' AND k.revoked_at IS NULL
+RETURNING is_default
+
+-- name: insert_audit
+INSERT INTO audit_log
+    (merchant_id, id, entity_type, entity_id, action, actor_type, actor_id, ip_address, user_agent,
+     trace_id, created_at)
+VALUES (%(merchant_id)s, %(audit_id)s, %(entity_type)s, %(id)s, 'created', 'api_key', %(actor_id)s,
+        %(ip_address)s::inet, %(user_agent)s, %(trace_id)s, %(now)s)
+
+-- name: take_key
+INSERT INTO idempotency_keys AS stored
+    (merchant_id, livemode, key, fingerprint, response_status, response_body, created_at, expires_at)
+VALUES (%(merchant_id)s, %(livemode)s, %(key)s, %(fingerprint)s, 201, %(response_body)s, %(now)s,
+        %(key_expires_at)s)
+ON CONFLICT (merchant_id, livemode, key) DO UPDATE
+   SET fingerprint = excluded.fingerprint, operation_id = NULL,
+       response_status = excluded.response_status, response_body = excluded.response_body,
+       created_at = excluded.created_at, expires_at = excluded.expires_at
+ WHERE stored.expires_at <= %(now)s
+RETURNING 1

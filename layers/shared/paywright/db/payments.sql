@@ -1,0 +1,214 @@
+-- name: find_payment
+SELECT * FROM transactions
+ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
+
+-- name: find_method
+SELECT id, customer_id, type, token_vault_ref AS token, fingerprint, risk
+  FROM payment_methods
+ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
+
+-- name: stored_key
+SELECT fingerprint, response_status, response_body
+  FROM idempotency_keys
+ WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND key = %(key)s
+   AND (expires_at IS NULL OR expires_at > %(now)s)
+
+-- name: begin_authorization
+WITH active AS (
+    SELECT m.id
+      FROM merchants m JOIN api_keys k ON k.merchant_id = m.id
+     WHERE m.id = %(merchant_id)s AND k.id = %(api_key_id)s
+       AND m.status = 'active' AND k.revoked_at IS NULL
+), key AS (
+    INSERT INTO idempotency_keys AS stored
+        (merchant_id, livemode, key, fingerprint, operation_id, created_at)
+    SELECT id, %(livemode)s, %(key)s, %(fingerprint)s, %(operation_id)s, %(now)s FROM active
+    ON CONFLICT (merchant_id, livemode, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, operation_id = excluded.operation_id,
+           response_status = NULL, response_body = NULL,
+           created_at = excluded.created_at, expires_at = NULL
+     WHERE stored.expires_at <= %(now)s
+    RETURNING merchant_id
+), payment AS (
+    INSERT INTO transactions
+        (merchant_id, id, livemode, customer_id, payment_method_id, amount, currency,
+         capture_method, status, processor, fraud_score, fraud_flags, settlement_currency,
+         description, metadata, created_at, updated_at)
+    SELECT merchant_id, %(transaction_id)s, %(livemode)s, %(customer_id)s, %(payment_method_id)s,
+           %(amount)s, %(currency)s, %(capture_method)s, 'pending', %(processor)s, %(fraud_score)s,
+           %(fraud_flags)s::jsonb, %(settlement_currency)s, %(description)s, %(metadata)s::jsonb,
+           %(now)s, %(now)s
+      FROM key
+), operation AS (
+    INSERT INTO payment_operations
+        (merchant_id, id, transaction_id, livemode, kind, amount, currency, final, processor,
+         state, idempotency_key, actor_id, trace_id, created_at)
+    SELECT merchant_id, %(operation_id)s, %(transaction_id)s, %(livemode)s, 'authorize',
+           %(amount)s, %(currency)s, true, %(processor)s, 'pending', %(key)s, %(api_key_id)s,
+           %(trace_id)s, %(now)s
+      FROM key
+), pending AS (
+    INSERT INTO pending_operations
+        (merchant_id, operation_id, transaction_id, kind, amount, due_at)
+    SELECT merchant_id, %(operation_id)s, %(transaction_id)s, 'authorize', %(amount)s, %(due_at)s
+      FROM key
+)
+SELECT EXISTS (SELECT FROM active) AS active, EXISTS (SELECT FROM key) AS admitted
+
+-- name: begin_capture
+-- The unique index on pending_operations refuses a second undecided capture or void.
+WITH active AS (
+    SELECT m.id
+      FROM merchants m JOIN api_keys k ON k.merchant_id = m.id
+     WHERE m.id = %(merchant_id)s AND k.id = %(api_key_id)s
+       AND m.status = 'active' AND k.revoked_at IS NULL
+), payment AS (
+    SELECT merchant_id FROM transactions
+     WHERE merchant_id = (SELECT id FROM active) AND id = %(transaction_id)s
+       AND version = %(version)s
+       FOR UPDATE
+), key AS (
+    INSERT INTO idempotency_keys AS stored
+        (merchant_id, livemode, key, fingerprint, operation_id, created_at)
+    SELECT merchant_id, %(livemode)s, %(key)s, %(fingerprint)s, %(operation_id)s, %(now)s
+      FROM payment
+     WHERE %(key)s::text IS NOT NULL
+    ON CONFLICT (merchant_id, livemode, key) DO UPDATE
+       SET fingerprint = excluded.fingerprint, operation_id = excluded.operation_id,
+           response_status = NULL, response_body = NULL,
+           created_at = excluded.created_at, expires_at = NULL
+     WHERE stored.expires_at <= %(now)s
+    RETURNING merchant_id
+), admitted AS (
+    SELECT merchant_id FROM key
+    UNION ALL
+    SELECT merchant_id FROM payment WHERE %(key)s::text IS NULL
+), operation AS (
+    INSERT INTO payment_operations
+        (merchant_id, id, transaction_id, livemode, kind, amount, currency, final, processor,
+         state, idempotency_key, actor_id, trace_id, created_at)
+    SELECT merchant_id, %(operation_id)s, %(transaction_id)s, %(livemode)s, 'capture',
+           %(amount)s, %(currency)s, %(final)s, %(processor)s, 'pending', %(key)s, %(api_key_id)s,
+           %(trace_id)s, %(now)s
+      FROM admitted
+), pending AS (
+    INSERT INTO pending_operations
+        (merchant_id, operation_id, transaction_id, kind, amount, due_at)
+    SELECT merchant_id, %(operation_id)s, %(transaction_id)s, 'capture', %(amount)s, %(due_at)s
+      FROM admitted
+)
+SELECT EXISTS (SELECT FROM active) AS active,
+       EXISTS (SELECT FROM payment) AS unchanged,
+       EXISTS (SELECT FROM admitted) AS admitted
+
+-- name: complete
+-- All of T2 hangs on the operation still being undecided and the payment still being the version it
+-- was computed from: otherwise `operation` is empty, and so is everything after it.
+WITH operation AS (
+    UPDATE payment_operations
+       SET state = %(state)s, processor_ref = %(operation_ref)s, failure_code = %(operation_failure)s,
+           completed_at = %(now)s
+     WHERE merchant_id = %(merchant_id)s AND id = %(operation_id)s AND state = 'pending'
+       AND EXISTS (SELECT FROM transactions t
+                    WHERE t.merchant_id = %(merchant_id)s AND t.id = %(transaction_id)s
+                      AND t.version = %(version)s)
+    RETURNING merchant_id
+), payment AS (
+    UPDATE transactions t
+       SET version = t.version + 1, status = %(status)s, pending_reason = NULL,
+           captured_amount = %(captured_amount)s, failure_code = %(failure_code)s,
+           failure_message = %(failure_message)s, processor_ref = %(processor_ref)s,
+           settlement_amount = %(settlement_amount)s, fx_rate = %(fx_rate)s,
+           fx_rate_source = %(fx_rate_source)s, fx_rate_at = %(fx_rate_at)s,
+           expires_at = %(expires_at)s, updated_at = %(now)s
+      FROM operation
+     WHERE t.merchant_id = %(merchant_id)s AND t.id = %(transaction_id)s
+       AND t.version = %(version)s
+    RETURNING t.merchant_id
+), no_longer_pending AS (
+    DELETE FROM pending_operations p USING operation
+     WHERE p.merchant_id = %(merchant_id)s AND p.operation_id = %(operation_id)s
+), journal AS (
+    INSERT INTO journals (merchant_id, id, livemode, transaction_id, kind, created_at)
+    SELECT merchant_id, %(operation_id)s, %(livemode)s, %(transaction_id)s, %(kind)s, %(now)s
+      FROM payment
+     WHERE cardinality(%(entry_ids)s::uuid[]) > 0
+    RETURNING merchant_id, id
+), entries AS (
+    INSERT INTO ledger_entries
+        (merchant_id, id, journal_id, transaction_id, livemode, entry_type, account_type, processor,
+         amount, currency, created_at)
+    SELECT journal.merchant_id, line.id, journal.id, %(transaction_id)s, %(livemode)s, line.side,
+           line.account_type, line.processor, line.amount, line.currency, %(now)s
+      FROM journal,
+           unnest(%(entry_ids)s::uuid[], %(sides)s::text[], %(account_types)s::text[],
+                  %(processors)s::text[], %(amounts)s::bigint[], %(currencies)s::text[])
+               AS line (id, side, account_type, processor, amount, currency)
+), unsequenced AS (
+    INSERT INTO ledger_unsequenced (merchant_id, journal_id)
+    SELECT merchant_id, id FROM journal
+), audit AS (
+    INSERT INTO audit_log
+        (merchant_id, id, entity_type, entity_id, action, actor_type, actor_id, changes, ip_address,
+         user_agent, trace_id, created_at)
+    SELECT merchant_id, %(audit_id)s, 'transaction', %(transaction_id)s, %(audit_action)s,
+           %(actor_type)s, %(actor_id)s, %(changes)s::jsonb, %(ip_address)s::inet, %(user_agent)s,
+           %(trace_id)s, %(now)s
+      FROM payment
+), event AS (
+    INSERT INTO outbox
+        (id, merchant_id, livemode, type, object_id, sequence, payload, trace_id, created_at)
+    SELECT %(event_id)s, merchant_id, %(livemode)s, %(event_type)s, %(transaction_id)s,
+           %(version)s + 1, %(event_payload)s::json, %(trace_id)s, %(now)s
+      FROM payment
+), answered AS (
+    UPDATE idempotency_keys k
+       SET response_status = coalesce(k.response_status, %(response_status)s),
+           response_body = coalesce(k.response_body, %(response_body)s),
+           expires_at = %(key_expires_at)s
+      FROM payment
+     WHERE k.merchant_id = %(merchant_id)s AND k.livemode = %(livemode)s AND k.key = %(key)s
+       AND (NOT %(release_key)s OR k.response_body IS NOT NULL)
+), released AS (
+    DELETE FROM idempotency_keys k USING payment
+     WHERE k.merchant_id = %(merchant_id)s AND k.livemode = %(livemode)s AND k.key = %(key)s
+       AND %(release_key)s AND k.response_body IS NULL
+)
+SELECT merchant_id FROM payment
+
+-- name: answer_pending
+WITH undecided AS (
+    SELECT merchant_id FROM pending_operations
+     WHERE merchant_id = %(merchant_id)s AND operation_id = %(operation_id)s
+       FOR UPDATE
+), payment AS (
+    UPDATE transactions t
+       SET pending_reason = %(pending_reason)s, updated_at = %(now)s
+      FROM undecided
+     WHERE t.merchant_id = %(merchant_id)s AND t.id = %(transaction_id)s
+), key AS (
+    UPDATE idempotency_keys k
+       SET response_status = %(response_status)s, response_body = %(response_body)s
+      FROM undecided
+     WHERE k.merchant_id = %(merchant_id)s AND k.livemode = %(livemode)s AND k.key = %(key)s
+)
+SELECT merchant_id FROM undecided
+
+-- name: due_operations
+SELECT p.merchant_id, p.operation_id, p.transaction_id, p.amount, p.attempts, p.reversed_at,
+       o.livemode, o.kind, o.final, o.idempotency_key, o.trace_id,
+       coalesce((SELECT jsonb_agg(jsonb_build_object(
+                    'method_type', f.method_type, 'currency', f.currency,
+                    'basis_points', f.basis_points, 'fixed_amount', f.fixed_amount))
+                   FROM fee_plans f WHERE f.merchant_id = p.merchant_id), '[]') AS fee_plans
+  FROM pending_operations p
+  JOIN payment_operations o ON o.merchant_id = p.merchant_id AND o.id = p.operation_id
+ WHERE p.due_at <= %(now)s AND NOT p.needs_person
+ ORDER BY p.due_at
+ LIMIT %(limit)s
+
+-- name: postpone
+UPDATE pending_operations
+   SET attempts = attempts + 1, due_at = %(due_at)s, reversed_at = %(reversed_at)s,
+       needs_person = %(needs_person)s
+ WHERE merchant_id = %(merchant_id)s AND operation_id = %(operation_id)s

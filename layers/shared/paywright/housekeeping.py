@@ -1,0 +1,44 @@
+"""What has to be done by itself, in rounds: a function runs these for a minute and a bit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+from paywright.db import Database, load
+from paywright.errors import ServiceUnavailable
+from paywright.observability import get_logger
+from paywright.payments.operation import Services
+from paywright.payments.recovery import recover_due
+
+_SQL = load(__file__)
+_ROUND_S = 1.0
+_KEYS_AT_ONCE = 5_000
+
+
+def keep_house(
+    services: Services,
+    database: Database,
+    *,
+    for_s: float,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, int]:
+    """Look for undecided operations once a second, and do the rest once; return what was done."""
+    end = time.monotonic() + for_s
+    now = services.clock.now()
+    done = {"partitions": 0, "keys_forgotten": 0, "decided": 0, "postponed": 0}
+    done["left_to_a_person"] = 0
+    row = database.one(_SQL["create_partitions"], {"now": now})
+    done["partitions"] = row["made"] if row else 0
+    done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
+    database.run(_SQL["forget_rate_limits"], {"now": now})
+    while True:
+        try:
+            for name, count in asdict(recover_due(services)).items():
+                done[name] += count
+        except ServiceUnavailable:
+            get_logger().warning("the database is away; looking again in a second")
+        if time.monotonic() + _ROUND_S > end:
+            return done
+        sleep(_ROUND_S)

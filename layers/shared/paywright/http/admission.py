@@ -1,0 +1,253 @@
+"""Who may send what: API keys, rate limits and idempotency keys, before a service is called.
+
+Valkey answers all of it in two round trips. When it is away PostgreSQL does the same, slower: the
+key's own row in T1 is then the lock.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from paywright.cache import Away, Cache
+from paywright.clock import Clock
+from paywright.db import Database, load
+from paywright.errors import (
+    ApiKeyInvalid,
+    ApiKeyMissing,
+    IdempotencyKeyInProgress,
+    MerchantNotActive,
+    RateLimited,
+)
+from paywright.events.wake import add_wake
+from paywright.fees import FeePlan
+from paywright.http.messages import Request, Response
+from paywright.money import Currency
+from paywright.payments.models import Answer, Caller, RequestContext, StoredKey
+from paywright.payments.operation import replay
+
+_SQL = load(__file__)
+_ADMISSION = Path(__file__).with_suffix(".lua").read_text()
+_RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+_CALLER_TTL_MS = 300_000
+_ANSWER_TTL_MS = 86_400_000
+_LOCK_MS = 30_000
+_WINDOW_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What is left of a merchant's requests. `reset_s` is in seconds from now."""
+
+    limit: int
+    remaining: int
+    reset_s: int
+
+    def headers(self) -> dict[str, str]:
+        """The RateLimit headers of a response."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_s),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """A request that may go on, or whose answer is known already."""
+
+    context: RequestContext
+    quota: Quota
+    answer: Answer | None = None
+    lock_token: str | None = None
+
+
+class Gate:
+    """Lets requests in. `default_limit` is requests a minute for merchants without their own."""
+
+    def __init__(
+        self, database: Database, cache: Cache, clock: Clock, *, default_limit: int
+    ) -> None:
+        self._database = database
+        self._cache = cache
+        self._clock = clock
+        self._default_limit = default_limit
+
+    def authenticate(self, request: Request) -> Caller:
+        """The merchant of the API key; raise ApiKeyMissing, ApiKeyInvalid or MerchantNotActive."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key.strip():
+            raise ApiKeyMissing
+        digest = hashlib.sha256(key.strip().encode()).digest()
+        cache_key = self._cache.key("caller", digest.hex())
+        try:
+            cached = self._cache.get(cache_key)
+        except Away:
+            cached = None
+        if cached is not None:
+            return _caller_from_json(cached)
+        row = self._database.one(_SQL["find_caller"], {"key_hash": digest})
+        if row is None:
+            raise ApiKeyInvalid
+        if row.pop("status") != "active":
+            raise MerchantNotActive
+        caller = Caller(
+            **row
+            | {
+                "settlement_currency": Currency.of(row["settlement_currency"]),
+                "fee_plans": tuple(FeePlan(**plan) for plan in row["fee_plans"]),
+            }
+        )
+        with suppress(Away):  # the next request asks the database again
+            self._cache.set(cache_key, _caller_to_json(caller), ttl_ms=_CALLER_TTL_MS)
+        return caller
+
+    def admit(self, request: Request, caller: Caller, *, key_required: bool = False) -> Admission:
+        """Count the request and take its idempotency key's lock.
+
+        Raise RateLimited, IdempotencyKeyInProgress, IdempotencyKeyReused or a key's own errors.
+        """
+        writes = request.method == "POST"
+        key = request.idempotency_key(required=key_required) if writes else None
+        context = RequestContext(
+            idempotency_key=key,
+            fingerprint=request.fingerprint() if key is not None else b"",
+            trace_id=request.trace_id,
+            ip_address=request.source_ip,
+            user_agent=request.headers.get("user-agent", "")[:255] or None,
+        )
+        try:
+            return self._admit_by_cache(caller, context)
+        except Away:
+            return self._admit_by_database(caller, context)
+
+    def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
+        """Remember an answer, give the lock back and wake the relay, in one round trip."""
+        answer_key, lock_key = self._key_names(caller, admission.context)
+
+        def fill(pipe: Any) -> None:
+            if answer is not None and admission.context.idempotency_key is not None:
+                # A replay comes from the database here: Valkey did not have it, and now does.
+                stored = _answer_to_json(admission.context, answer)
+                pipe.set(answer_key, stored, px=_ANSWER_TTL_MS)
+            if admission.lock_token is not None:
+                pipe.eval(_RELEASE, 1, lock_key, admission.lock_token)
+            add_wake(self._cache, pipe)
+
+        # Without Valkey the lock lapses, the answer is in the database, the relay looks by itself.
+        with suppress(Away):
+            self._cache.pipeline(fill)
+
+    def serve(
+        self,
+        request: Request,
+        service: Callable[[Caller, RequestContext], Answer],
+        *,
+        key_required: bool = False,
+    ) -> Response:
+        """Let a request in, have it served, and see it out whatever comes of it."""
+        caller = self.authenticate(request)
+        admission = self.admit(request, caller, key_required=key_required)
+        answer = admission.answer
+        if answer is None:
+            try:
+                answer = service(caller, admission.context)
+            finally:
+                if request.method == "POST":
+                    self.finish(caller, admission, answer)
+        return Response.of(answer, admission.quota.headers())
+
+    def _admit_by_cache(self, caller: Caller, context: RequestContext) -> Admission:
+        limit = caller.rate_limit_per_min or self._default_limit
+        now_ms = time.time_ns() // 1_000_000
+        token = secrets.token_hex(8)
+        answer_key, lock_key = self._key_names(caller, context)
+        state, remaining, reset_ms, *rest = self._cache.script(
+            _ADMISSION,
+            [self._cache.merchant_key(caller.merchant_id, "rate"), answer_key, lock_key],
+            [
+                now_ms,
+                _WINDOW_MS,
+                limit,
+                f"{now_ms}-{token}",
+                "0" if context.idempotency_key is None else "1",
+                token,
+                _LOCK_MS,
+            ],
+        )
+        quota = Quota(limit, remaining, max(1, -(-(reset_ms - now_ms) // 1000)))
+        if state == b"limited":
+            raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
+        if state == b"answered":
+            stored = _stored_from_json(rest[0])
+            return Admission(context, quota, answer=replay(stored, context))
+        if state == b"locked":
+            raise IdempotencyKeyInProgress(retry_after_s=1)
+        return Admission(
+            context, quota, lock_token=None if context.idempotency_key is None else token
+        )
+
+    def _admit_by_database(self, caller: Caller, context: RequestContext) -> Admission:
+        limit = caller.rate_limit_per_min or self._default_limit
+        now = datetime.now(UTC)  # rate limits live in wall time, whatever business time it is
+        window = now.replace(second=0, microsecond=0)
+        row = self._database.one(
+            _SQL["count_request"], {"merchant_id": caller.merchant_id, "window": window}
+        )
+        assert row is not None
+        quota = Quota(limit, max(0, limit - row["requests"]), 60 - now.second)
+        if row["requests"] > limit:
+            raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
+        return Admission(context, quota)
+
+    def _key_names(self, caller: Caller, context: RequestContext) -> tuple[str, str]:
+        # Hashed: a caller's text must not shape the names of keys.
+        digest = hashlib.sha256((context.idempotency_key or "").encode()).hexdigest()
+        mode = "live" if caller.livemode else "test"
+        name = self._cache.merchant_key(caller.merchant_id, "idempotency", mode, digest)
+        return name, f"{name}:lock"
+
+
+def _answer_to_json(context: RequestContext, answer: Answer) -> str:
+    fingerprint = base64.b64encode(context.fingerprint).decode()
+    return json.dumps({"fingerprint": fingerprint, "status": answer.status, "body": answer.body})
+
+
+def _stored_from_json(text: bytes) -> StoredKey:
+    stored = json.loads(text)
+    answer = Answer(stored["status"], stored["body"])
+    return StoredKey(base64.b64decode(stored["fingerprint"]), answer)
+
+
+def _caller_to_json(caller: Caller) -> str:
+    return json.dumps(
+        {
+            **asdict(caller),
+            "merchant_id": caller.merchant_id.hex,
+            "api_key_id": caller.api_key_id.hex,
+            "settlement_currency": caller.settlement_currency.code,
+        }
+    )
+
+
+def _caller_from_json(text: bytes) -> Caller:
+    fields = json.loads(text)
+    return Caller(
+        **fields
+        | {
+            "merchant_id": UUID(fields["merchant_id"]),
+            "api_key_id": UUID(fields["api_key_id"]),
+            "settlement_currency": Currency.of(fields["settlement_currency"]),
+            "fee_plans": tuple(FeePlan(**plan) for plan in fields["fee_plans"]),
+        }
+    )

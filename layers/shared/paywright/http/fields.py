@@ -1,0 +1,37 @@
+"""Field types that the API's models share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+
+
+def _storable(text: str) -> str:
+    # PostgreSQL's text takes neither NUL nor lone surrogates; both are legal in JSON.
+    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise ValueError("contains a character that cannot be stored")
+    return text
+
+
+def _small(metadata: dict[str, str]) -> dict[str, str]:
+    if len(metadata) > 50:
+        raise ValueError("at most 50 entries")
+    return metadata
+
+
+Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_storable)]
+ShortText = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)
+]
+_MetadataKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=40), AfterValidator(_storable)
+]
+_MetadataValue = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
+Metadata = Annotated[dict[_MetadataKey, _MetadataValue], AfterValidator(_small)]
+
+
+class RequestModel(BaseModel):
+    """The body of a request: types as JSON has them, and no field that is not known."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)

@@ -1,0 +1,154 @@
+"""A request and a response, apart from any framework."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from paywright.errors import (
+    AmountOutOfRange,
+    BodyTooLarge,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyMissing,
+    InvalidField,
+    MalformedJson,
+    NotJson,
+    PaywrightError,
+    UnknownCurrency,
+)
+from paywright.money import MAX_AMOUNT_MINOR, Currency, Money
+from paywright.payments.models import Answer, to_json
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+MAX_BODY_BYTES = 1_000_000
+_TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+_PRINTABLE = re.compile(r"^[\x20-\x7e]{1,255}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request; header names are lower-case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+    source_ip: str | None
+
+    @property
+    def trace_id(self) -> str:
+        """The caller's W3C trace id, or one made from the request's own id."""
+        match = _TRACEPARENT.match(self.headers.get("traceparent", ""))
+        if match:
+            return match[1]
+        return hashlib.sha256(self.request_id.encode()).hexdigest()[:32]
+
+    def json(self) -> Any:
+        """The body as JSON; raise BodyTooLarge, NotJson or MalformedJson."""
+        if len(self.body) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        media_type = self.headers.get("content-type", "application/json").partition(";")[0]
+        if media_type.strip().lower() != "application/json":
+            raise NotJson
+        try:
+            return json.loads(self.body, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise MalformedJson from error
+
+    def parse(self, model: type[ModelT], *, optional: bool = False) -> ModelT:
+        """The body as a model; raise InvalidField naming the first field that is wrong."""
+        document = {} if optional and not self.body else self.json()
+        try:
+            return model.model_validate(document)
+        except ValidationError as error:
+            raise _invalid_field(error) from None
+
+    def idempotency_key(self, *, required: bool) -> str | None:
+        """The Idempotency-Key header; raise IdempotencyKeyMissing or …Invalid."""
+        key = self.headers.get("idempotency-key")
+        if key is None:
+            if required:
+                raise IdempotencyKeyMissing
+            return None
+        if not _PRINTABLE.match(key):
+            raise IdempotencyKeyInvalid
+        return key
+
+    def fingerprint(self) -> bytes:
+        """SHA-256 over method, path and the canonical JSON body."""
+        document = self.json() if self.body else None
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(f"{self.method} {self.path}\n{canonical}".encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One response; the body is JSON text."""
+
+    status: int
+    body: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, answer: Answer, headers: Mapping[str, str]) -> Response:
+        """An answer of a service."""
+        replayed = {"Idempotent-Replayed": "true"} if answer.replayed else {}
+        return cls(answer.status, answer.body, {**headers, **replayed})
+
+    @classmethod
+    def of_error(cls, error: PaywrightError, request: Request) -> Response:
+        """An error as the conventions fix it."""
+        headers = dict(error.headers)
+        if error.retry_after_s is not None:
+            headers["Retry-After"] = str(error.retry_after_s)
+        return cls(type(error).status, to_json(error.body(request.request_id)), headers)
+
+    def with_standard_headers(self, request: Request) -> Response:
+        """The same with what every response carries."""
+        standard = {
+            "Content-Type": "application/json",
+            "Request-Id": request.request_id,
+            "X-Trace-Id": request.trace_id,
+        }
+        return Response(self.status, self.body, {**standard, **self.headers})
+
+
+def money_of(amount: int, currency: str, *, param: str = "amount") -> Money:
+    """An amount as the API takes it; raise UnknownCurrency or AmountOutOfRange."""
+    try:
+        known = Currency.of(currency)
+    except ValueError as error:
+        raise UnknownCurrency(param="currency") from error
+    check_amount(amount, param=param)
+    return Money(amount, known)
+
+
+def check_amount(amount: int, *, param: str = "amount") -> None:
+    """Raise AmountOutOfRange unless an amount can be charged."""
+    if not 0 < amount <= MAX_AMOUNT_MINOR:
+        raise AmountOutOfRange(param=param)
+
+
+def new_request_id() -> str:
+    """A request id where the gateway gave none."""
+    return f"req_{secrets.token_hex(12)}"
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _invalid_field(error: ValidationError) -> InvalidField:
+    first = error.errors(include_url=False, include_input=False)[0]
+    param = ".".join(str(part) for part in first["loc"]) or None
+    reason = first["msg"].removeprefix("Value error, ")
+    return InvalidField(f"{param or 'The body'}: {reason}.", param=param)

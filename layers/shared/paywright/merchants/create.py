@@ -1,0 +1,110 @@
+"""Create a merchant with its first API key and, if wanted, its first webhook endpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from paywright.clock import Clock
+from paywright.db.sql import load
+from paywright.errors import InvalidField, MerchantExists, UnknownCurrency
+from paywright.ids import IdSource, typeid
+from paywright.money import Currency
+from paywright.webhooks.secrets import new_secret
+from paywright.webhooks.urls import check_url
+
+_SQL = load(__file__)
+_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,189}$")
+API_VERSION = "2026-11-01"
+
+
+@dataclass(frozen=True, slots=True)
+class NewMerchant:
+    """What is told of a new merchant once: key and secret cannot be read again."""
+
+    id: str
+    api_key: str
+    webhook_secret: str | None
+
+    def __repr__(self) -> str:
+        """The id alone, wherever this lands."""
+        return f"NewMerchant({self.id})"
+
+
+def create_merchant(
+    connection: psycopg.Connection[Any],
+    pii_key: str,
+    *,
+    name: str,
+    email: str,
+    settlement_currency: str,
+    clock: Clock,
+    ids: IdSource,
+    webhook_url: str | None = None,
+    rate_limit_per_min: int | None = None,
+    livemode: bool = False,
+    allow_private_urls: bool = False,
+) -> NewMerchant:
+    """Write everything in one transaction.
+
+    Raise InvalidField, UnknownCurrency, or MerchantExists for an e-mail address that has one.
+    """
+    _check(name, email, rate_limit_per_min)
+    try:
+        currency = Currency.of(settlement_currency)
+    except ValueError as error:
+        raise UnknownCurrency(param="settlement_currency") from error
+    if webhook_url is not None:
+        try:
+            check_url(webhook_url, allow_private=allow_private_urls)
+        except ValueError as error:
+            raise InvalidField(str(error), param="webhook_url") from error
+    merchant_id, key = ids.new(), new_api_key(livemode)
+    secret = None if webhook_url is None else new_secret()
+    parameters = {
+        "merchant_id": merchant_id,
+        "name": name,
+        "email": email,
+        "email_hash": hmac.digest(pii_key.encode(), email.lower().encode(), "sha256"),
+        "pii_key": pii_key,
+        "settlement_currency": currency.code,
+        "rate_limit_per_min": rate_limit_per_min,
+        "api_key_id": ids.new(),
+        "livemode": livemode,
+        "key_hash": hashlib.sha256(key.encode()).digest(),
+        "last_four": key[-4:],
+        "endpoint_id": ids.new(),
+        "url": webhook_url,
+        "secret": secret,
+        "api_version": API_VERSION,
+        "now": clock.now(),
+    }
+    try:
+        with connection.transaction():
+            connection.execute(_SQL["insert_merchant"], parameters)
+            connection.execute(_SQL["insert_key"], parameters)
+            if webhook_url is not None:
+                connection.execute(_SQL["insert_endpoint"], parameters)
+    except psycopg.errors.UniqueViolation as error:
+        raise MerchantExists(param="email") from error
+    return NewMerchant(typeid("mer", merchant_id), key, secret)
+
+
+def new_api_key(livemode: bool) -> str:
+    """A new key of 192 random bits; only its SHA-256 is stored."""
+    return f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(24)}"
+
+
+def _check(name: str, email: str, rate_limit_per_min: int | None) -> None:
+    if not 1 <= len(name.strip()) <= 255 or "\x00" in name:
+        raise InvalidField("name: 1 to 255 characters.", param="name")
+    if not _EMAIL.match(email) or "\x00" in email:
+        raise InvalidField("email: this is no e-mail address.", param="email")
+    if rate_limit_per_min is not None and not 1 <= rate_limit_per_min <= 10_000_000:
+        raise InvalidField("rate_limit_per_min: 1 to 10000000.", param="rate_limit_per_min")

@@ -1,0 +1,33 @@
+"""A merchant as it sees itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paywright.clock import rfc3339
+from paywright.db.connection import Database
+from paywright.db.sql import load
+from paywright.ids import typeid
+from paywright.payments.models import Caller
+
+_SQL = load(__file__)
+
+
+def profile(database: Database, pii_key: str, caller: Caller) -> dict[str, Any]:
+    """The merchant object of the API; `webhook_url` is the first enabled endpoint's."""
+    row = database.one(
+        _SQL["find_profile"],
+        {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "pii_key": pii_key},
+    )
+    assert row is not None, "an API key belongs to a merchant"
+    return {
+        "id": typeid("mer", row["id"]),
+        "object": "merchant",
+        "name": row["name"],
+        "email": row["email"],
+        "settlement_currency": row["settlement_currency"],
+        "status": row["status"],
+        "webhook_url": row["webhook_url"],
+        "created_at": rfc3339(row["created_at"]),
+        "livemode": caller.livemode,
+    }

@@ -1,0 +1,139 @@
+"""Authorize a payment, and capture it at once where that is asked for.
+
+T1 writes the intent, the processor is asked, T2 writes the outcome (docs/architecture.md). No
+transaction is open while the processor is asked, and nothing is asked that is not written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from paywright.errors import InvalidField
+from paywright.fraud.rules import Assessment
+from paywright.money import Money
+from paywright.payments.models import (
+    Answer,
+    Caller,
+    OperationIntent,
+    Payment,
+    PaymentMethod,
+    RequestContext,
+)
+from paywright.payments.operation import (
+    Begun,
+    Services,
+    check_processor,
+    perform,
+    rate_for,
+    replay,
+)
+from paywright.payments.ports import KeyTaken
+from paywright.payments.states import CaptureMethod, Operation, Status
+from paywright.processors.base import Declined, Outcome
+
+_CREATED = 201
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """What a merchant asks for."""
+
+    amount: Money
+    payment_method_id: UUID
+    customer_id: UUID | None
+    capture: bool
+    description: str | None
+    metadata: dict[str, str]
+
+
+def authorize(
+    services: Services, caller: Caller, request: Authorize, context: RequestContext
+) -> Answer:
+    """Charge or hold an amount; the answer is stored under the idempotency key.
+
+    Raise CardDeclined (the failed payment stays in history, the key is free again),
+    ProcessorUnavailable or FxRateUnavailable (nothing was charged), and IdempotencyKey… errors.
+    """
+    method = _method(services, caller, request)
+    payment = _new_payment(services, caller, request, method)
+    assessment = services.fraud.assess(caller, method, payment)
+    payment = _scored(payment, assessment)
+    check_processor(services)
+    rate = rate_for(services, payment) if request.capture else None
+    intent = OperationIntent(
+        id=services.ids.new(),
+        kind=Operation.AUTHORIZE,
+        amount=request.amount,
+        final=True,
+        due_at=payment.created_at + services.recovery_delay,
+    )
+    try:
+        services.store.begin_authorization(caller, payment, intent, context)
+    except KeyTaken as taken:
+        return replay(taken.stored, context)
+
+    def ask() -> Outcome:
+        if assessment.declines:
+            return Declined("fraudulent")
+        return services.breaker.call(
+            lambda: services.processor.authorize(
+                intent.id, token=method.token, amount=request.amount, capture=request.capture
+            )
+        )
+
+    return perform(services, Begun(caller, payment, intent, context, rate, _CREATED), ask)
+
+
+def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMethod:
+    method = services.store.find_method(
+        caller.merchant_id, caller.livemode, request.payment_method_id
+    )
+    if method is None:
+        raise InvalidField("No such payment method.", param="payment_method_id")
+    if request.customer_id is not None and request.customer_id != method.customer_id:
+        raise InvalidField("The payment method is not this customer's.", param="customer_id")
+    return method
+
+
+def _new_payment(
+    services: Services, caller: Caller, request: Authorize, method: PaymentMethod
+) -> Payment:
+    now: datetime = services.clock.now()
+    return Payment(
+        merchant_id=caller.merchant_id,
+        id=services.ids.new(),
+        livemode=caller.livemode,
+        version=0,
+        customer_id=method.customer_id,
+        payment_method_id=method.id,
+        amount=request.amount.amount,
+        currency=request.amount.currency,
+        captured_amount=0,
+        refunded_amount=0,
+        disputed_amount=0,
+        capture_method=CaptureMethod.AUTOMATIC if request.capture else CaptureMethod.MANUAL,
+        status=Status.PENDING,
+        pending_reason=None,
+        failure_code=None,
+        failure_message=None,
+        processor=services.processor.name,
+        processor_ref=None,
+        fraud_score=None,
+        fraud_flags=(),
+        settlement_currency=caller.settlement_currency,
+        settlement_amount=None,
+        fx_rate=None,
+        fx_rate_source=None,
+        fx_rate_at=None,
+        description=request.description,
+        metadata=request.metadata,
+        expires_at=None,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _scored(payment: Payment, assessment: Assessment) -> Payment:
+    return replace(payment, fraud_score=assessment.score, fraud_flags=assessment.flags)
