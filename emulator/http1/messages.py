@@ -1,0 +1,95 @@
+"""What a server and its handlers say to each other: limits, requests, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Header = tuple[bytes, bytes]
+
+JSON_TYPE: Header = (b"content-type", b"application/json")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one server takes from a client; None is no limit in time."""
+
+    head_bytes: int = 10_240
+    body_bytes: int = 10 * 1024 * 1024
+    head_s: float | None = 10.0
+    body_s: float | None = 60.0
+    idle_s: float | None = 75.0
+    write_s: float | None = 60.0
+    connections: int = 2_048
+
+
+class Answerer(Protocol):
+    """The connection that a request came on."""
+
+    peer: str
+
+    @property
+    def open(self) -> bool:
+        """Whether the client is still there."""
+        ...
+
+    def awaits(self, request: Request) -> bool:
+        """Whether this request is the one to be answered now."""
+        ...
+
+    def answer(self, request: Request, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """Write one answer."""
+        ...
+
+
+class Request:
+    """One request and the way to answer it; `respond` must be called exactly once.
+
+    `refusal` is 0, or the status to refuse it with: 413 or 431 when a limit was passed, 400 when
+    it was no HTTP. Such a request has no body, perhaps no headers, and its answer is the last.
+    """
+
+    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "refusal", "target")
+
+    def __init__(self, connection: Answerer) -> None:
+        self._connection = connection
+        self.method = ""
+        self.target = b""
+        self.headers: list[Header] = []
+        self.body = b""
+        self.keep_alive = True
+        self.refusal = 0
+
+    def header(self, name: bytes) -> bytes | None:
+        """The first value of a header, its name given in lower case."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client is still there to be answered."""
+        return self._connection.open
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether the answer is still to be given."""
+        return self._connection.awaits(self)
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._connection.peer
+
+    def respond(self, status: int, headers: Iterable[Header] = (), body: bytes = b"") -> None:
+        """Send the answer; content-length and connection are added."""
+        self._connection.answer(self, status, headers, body)
+
+    def respond_json(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
+        """Send a JSON answer."""
+        self._connection.answer(self, status, (JSON_TYPE, *headers), body)
+
+
+Handler = Callable[[Request], None]

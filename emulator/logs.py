@@ -1,0 +1,149 @@
+"""Where every log line goes: functions' output, the platform's own lines, the access log.
+
+Lines are gathered and written together by one thread at a time, so that a reader who stalls
+holds up neither requests nor functions; what does not fit the buffer meanwhile is counted out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+_FLUSH_DELAY_S = 0.01
+_BUFFER_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+class Kind(StrEnum):
+    """Who speaks in a log line."""
+
+    ACCESS = "access"  # the gateway: one line for each request
+    FUNCTION = "function"  # what a function printed
+    PLATFORM = "platform"  # Lambda and the emulator: START, END, REPORT, what went wrong
+
+
+class LogSink(Protocol):
+    """Takes one line; must not block."""
+
+    def __call__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        function: str | None = None,
+        request_id: str | None = None,
+        level: str = "INFO",
+        **fields: Any,
+    ) -> None:
+        """Write one line; `fields` join it in JSON only."""
+        ...
+
+
+def timestamp(epoch_s: float) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    whole = int(epoch_s)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + (
+        f".{int((epoch_s - whole) * 1000):03d}Z"
+    )
+
+
+def _as_json(kind: Kind, message: str, function: str | None, **fields: Any) -> str:
+    return json.dumps(
+        {
+            "ts": timestamp(time.time()),
+            "kind": kind.value,
+            "function": function,
+            **fields,
+            "message": message,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
+
+
+def _as_text(kind: Kind, message: str, function: str | None, level: str, **_fields: Any) -> str:
+    who = function or ("gateway" if kind is Kind.ACCESS else "emulator")
+    loud = f"{level}: " if level in {"WARNING", "ERROR"} else ""
+    return "\n".join(f"[{who}] {loud}{line}" for line in message.split("\n"))
+
+
+class LogWriter:
+    """The sink of a running emulator: text or JSON lines to a file descriptor."""
+
+    def __init__(self, *, as_json: bool = False, fd: int = 1) -> None:
+        self._format: Callable[..., str] = _as_json if as_json else _as_text
+        self._fd = fd
+        self._loop = asyncio.get_running_loop()
+        self._lines: list[str] = []
+        self._bytes = 0
+        self._dropped = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[None] | None = None
+        self._broken = False
+
+    def __call__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        function: str | None = None,
+        request_id: str | None = None,
+        level: str = "INFO",
+        **fields: Any,
+    ) -> None:
+        """Take one line; it is written within milliseconds."""
+        if self._bytes > _BUFFER_LIMIT_BYTES:
+            self._dropped += 1
+            return
+        line = self._format(kind, message, function, request_id=request_id, level=level, **fields)
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._timer is None and self._writing is None:
+            self._timer = self._loop.call_later(_FLUSH_DELAY_S, self._flush)
+
+    def _take(self) -> bytes:
+        if self._dropped:
+            text = f"{self._dropped} log lines were dropped: nobody read them in time"
+            fields = {"request_id": None, "level": "WARNING"}
+            self._lines.append(self._format(Kind.PLATFORM, text, None, **fields))
+            self._dropped = 0
+        data = ("\n".join(self._lines) + "\n").encode(errors="replace") if self._lines else b""
+        self._lines.clear()
+        self._bytes = 0
+        return data
+
+    def _flush(self) -> None:
+        self._timer = None
+        if not self._broken and self._lines:
+            self._writing = self._loop.run_in_executor(None, self._write, self._take())
+            self._writing.add_done_callback(self._written)
+
+    def _written(self, done: asyncio.Future[None]) -> None:
+        self._writing = None
+        self._broken = done.cancelled() or done.exception() is not None
+        if self._lines and not self._broken:
+            self._timer = self._loop.call_later(_FLUSH_DELAY_S, self._flush)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+
+    async def close(self, timeout_s: float = 1.0) -> None:
+        """Write what is left, unless nobody reads it within `timeout_s`."""
+        deadline = self._loop.time() + timeout_s
+        while (self._lines or self._writing) and not self._broken:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._writing is None:
+                self._flush()
+            writing = self._writing
+            if writing is not None:
+                await asyncio.wait({writing}, timeout=max(0.0, deadline - self._loop.time()))
+            if self._loop.time() >= deadline:
+                return

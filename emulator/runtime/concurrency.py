@@ -1,0 +1,59 @@
+"""What functions share: the account's concurrency, and the CPU that cold starts take."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from emulator.template.model import Function
+
+# Lambda keeps at least this much for functions without a reservation (its concurrency page).
+_MINIMUM_UNRESERVED = 100
+
+
+class Account:
+    """The concurrency that functions without a reservation draw from."""
+
+    def __init__(self, limit: int, functions: Iterable[Function]) -> None:
+        reserved = sum(function.reserved_concurrency or 0 for function in functions)
+        self.limit = max(limit - reserved, min(limit, _MINIMUM_UNRESERVED))
+        self.in_use = 0
+        self.on_free: list[Callable[[], None]] = []
+
+    @property
+    def free(self) -> int:
+        """How many more invocations may start."""
+        return self.limit - self.in_use
+
+    def release(self) -> None:
+        """Give one back; whoever found it used up is told."""
+        was_full = self.in_use >= self.limit
+        self.in_use -= 1
+        if was_full:
+            for tell in self.on_free:
+                tell()
+
+
+class StartGate:
+    """Lets a few environments be in their INIT phase at once; others come in order."""
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._line: deque[Callable[[], None]] = deque()
+
+    def enter(self, when_free: Callable[[], None]) -> bool:
+        """Take a place; if there is none, `when_free` is called once when one comes free."""
+        if self._free > 0:
+            self._free -= 1
+            return True
+        if when_free not in self._line:
+            self._line.append(when_free)
+        return False
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._free += 1
+        for _ in range(len(self._line)):
+            if self._free <= 0 or not self._line:
+                return
+            self._line.popleft()()

@@ -1,0 +1,58 @@
+"""One invocation on its way through the runtime, and the errors that Lambda itself reports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+from emulator.invocations import InvokeResult
+from emulator.template.model import Function
+
+# The Invoke API returns the last 4 KB of the log (its reference, LogType).
+_TAIL_BYTES = 4_096
+
+
+@dataclass(slots=True, eq=False)
+class Invocation:
+    """A payload for a function and the future that takes its outcome."""
+
+    function: Function
+    payload: bytes
+    request_id: str
+    trace_id: str
+    outcome: asyncio.Future[InvokeResult]
+    tail: list[str] | None = None
+
+    def note(self, line: str) -> None:
+        """Keep a log line for the tail, if one was asked for."""
+        if self.tail is not None:
+            self.tail.append(line)
+            if len(self.tail) > 1_024:
+                del self.tail[:512]
+
+    def finish(self, payload: bytes, function_error: str | None) -> None:
+        """Settle the outcome, unless whoever waited gave up."""
+        if self.outcome.done():
+            return
+        tail = ""
+        if self.tail is not None:
+            text = "".join(f"{line}\n" for line in self.tail).encode()
+            tail = text[-_TAIL_BYTES:].decode(errors="ignore")
+        self.outcome.set_result(InvokeResult(self.request_id, payload, function_error, tail))
+
+
+def error_payload(error_type: str, message: str) -> bytes:
+    """The error object that Lambda returns when the runtime could not."""
+    error = {"errorType": error_type, "errorMessage": message}
+    return json.dumps(error, separators=(",", ":")).encode()
+
+
+def exit_reason(code: int) -> str:
+    """How Lambda words the end of a runtime process."""
+    if code == 0:
+        return "Runtime exited without providing a reason"
+    if code < 0:
+        names = {-9: "killed", -11: "segmentation fault", -6: "aborted", -15: "terminated"}
+        return f"Runtime exited with error: signal: {names.get(code, -code)}"
+    return f"Runtime exited with error: exit status {code}"

@@ -1,0 +1,243 @@
+"""All environments of one function: who runs what, who waits, what is started and what is ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import math
+from collections import deque
+from collections.abc import Callable
+
+from emulator.invocations import Throttled
+from emulator.logs import Kind
+from emulator.runtime.concurrency import Account, StartGate
+from emulator.runtime.environment import Environment, State, Surroundings
+from emulator.runtime.invocation import Invocation, error_payload
+from emulator.runtime.settings import RuntimeSettings
+from emulator.template.model import Function
+
+_HELD_BACK_NOTE_S = 10.0
+_COMING = frozenset({State.STARTING, State.RETURNING})
+
+
+class FunctionPool:
+    """Runs the invocations of one function, first come, first served.
+
+    An invocation takes an idle environment, or waits for whichever comes first: one being started
+    for it, or one that another invocation frees. Environments are started for those who wait and
+    for nobody else, so a burst of short requests needs few.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        settings: RuntimeSettings,
+        around: Surroundings,
+        account: Account,
+        gate: StartGate,
+    ) -> None:
+        self.function = function
+        self.in_flight = 0
+        self.on_free: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._around = around
+        self._account = account
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        reserved = function.reserved_concurrency
+        limit = settings.max_environments
+        self._cap = limit if reserved is None else min(limit, reserved)
+        self._numbers = itertools.count(1)
+        self._environments: set[Environment] = set()
+        self._starting: set[Environment] = set()
+        self._idle: deque[Environment] = deque()
+        self._waiting: deque[Invocation] = deque()
+        self._prewarm = 0
+        self._second_init = False
+        self._closing = False
+        self._reaper: asyncio.TimerHandle | None = None
+        self._noted_at = -math.inf
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def free(self) -> int:
+        """How many more invocations would be taken and find an environment of their own."""
+        free = self._cap - self.in_flight
+        if self.function.reserved_concurrency is None:
+            return min(free, self._account.free)
+        return free
+
+    @property
+    def environments(self) -> frozenset[Environment]:
+        """All that exist, for tests and status reports."""
+        return frozenset(self._environments)
+
+    def submit(self, invocation: Invocation) -> None:
+        """Run it now or as soon as an environment is free; raise Throttled as Lambda would."""
+        reserved = self.function.reserved_concurrency
+        if self._closing:
+            raise Throttled("the emulator is shutting down")
+        if reserved is not None:
+            if self.in_flight >= reserved:
+                raise Throttled(f"{self.function.name}: its reserved concurrency is {reserved}")
+        elif self._account.free <= 0:
+            raise Throttled(f"the account's concurrency of {self._account.limit} is used up")
+        else:
+            self._account.in_use += 1
+        self.in_flight += 1
+        while self._idle:
+            environment = self._idle.pop()
+            if environment.dispatch(invocation):
+                return
+            environment.end()
+        self._waiting.append(invocation)
+        self._grow()
+
+    def prewarm(self, count: int) -> None:
+        """Have this many environments ready, as far as the limit goes."""
+        self._prewarm = max(0, min(count, self._cap) - len(self._environments))
+        self._grow()
+
+    def retire(self) -> None:
+        """Replace every environment, the busy ones after their request: the code changed."""
+        self._idle.clear()
+        for environment in self._environments:
+            environment.retired = True
+            if environment.state is State.IDLE:
+                environment.end()
+
+    async def close(self, grace_s: float) -> None:
+        """Take nothing new, let what runs finish for `grace_s`, kill the rest; none is left."""
+        self._closing = True
+        if self._reaper is not None:
+            self._reaper.cancel()
+        for environment in list(self._environments):
+            if environment.state is State.IDLE or environment in self._starting:
+                environment.end()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._empty.wait(), grace_s)
+        for environment in list(self._environments):
+            environment.end()
+        await self._empty.wait()
+        while self._waiting:
+            self._fail_first(error_payload("ServiceException", "The emulator was shut down."))
+
+    # -- called by environments
+
+    def ready(self, environment: Environment) -> None:
+        """It started, or came back for more."""
+        if environment in self._starting:
+            self._starting.discard(environment)
+            self._second_init = False
+            self._gate.leave()
+        if environment.retired or (self._closing and not self._waiting):
+            environment.end()
+        elif self._waiting:
+            if environment.dispatch(self._waiting[0]):
+                self._waiting.popleft()
+            else:
+                environment.end()
+        else:
+            environment.idle_since = self._loop.time()
+            self._idle.append(environment)
+            if self._reaper is None:
+                self._reaper = self._loop.call_later(self._settings.idle_s, self._reap)
+
+    def completed(self, environment: Environment) -> None:
+        """Its invocation is over."""
+        if environment.retired:
+            environment.end()
+        self._release()
+
+    def ended(self, environment: Environment, init_error: bytes | None) -> None:
+        """It is gone; whoever it was started for gets the INIT error, the rest a new one."""
+        self._environments.discard(environment)
+        if environment in self._idle:
+            self._idle.remove(environment)
+        if environment in self._starting:
+            self._starting.discard(environment)
+            self._gate.leave()
+        if init_error is not None and self._waiting:
+            if environment.init_timed_out and not self._second_init:
+                # Lambda runs a late INIT again as part of the invocation, within its timeout.
+                self._second_init = True
+            else:
+                self._second_init = False
+                self._fail_first(init_error)
+        self._grow()
+        if not self._environments:
+            self._empty.set()
+
+    # -- inside
+
+    def _grow(self) -> None:
+        """Start environments for those who wait and for whom none is on its way."""
+        while not self._closing:
+            coming = sum(
+                environment.state in _COMING and not environment.retired
+                for environment in self._environments
+            )
+            wanted = len(self._waiting) - coming
+            if wanted <= 0 and self._prewarm <= 0:
+                return
+            if len(self._environments) >= self._cap:
+                self._note_held_back(wanted)
+                return
+            if not self._gate.enter(self._grow):
+                return
+            self._prewarm = max(0, self._prewarm - 1)
+            self._start()
+
+    def _start(self) -> None:
+        environment = Environment(
+            self.function,
+            next(self._numbers),
+            self,
+            self._around,
+            max(self._settings.init_s, self.function.timeout_s)
+            if self._second_init
+            else self._settings.init_s,
+        )
+        self._environments.add(environment)
+        self._starting.add(environment)
+        self._empty.clear()
+        task = self._loop.create_task(environment.start())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _release(self) -> None:
+        self.in_flight -= 1
+        if self.function.reserved_concurrency is None:
+            self._account.release()
+        self.on_free()
+
+    def _fail_first(self, error: bytes) -> None:
+        invocation = self._waiting.popleft()
+        self._release()
+        invocation.finish(error, "Unhandled")
+
+    def _reap(self) -> None:
+        """End what has been idle too long; the longest idle is leftmost."""
+        self._reaper = None
+        now = self._loop.time()
+        while self._idle:
+            due = self._idle[0].idle_since + self._settings.idle_s
+            if due > now:
+                self._reaper = self._loop.call_at(due, self._reap)
+                return
+            self._idle.popleft().end()
+
+    def _note_held_back(self, waiting: int) -> None:
+        now = self._loop.time()
+        if waiting <= 0 or now - self._noted_at < _HELD_BACK_NOTE_S:
+            return
+        self._noted_at = now
+        self._around.sink(
+            Kind.PLATFORM,
+            f"{waiting} request(s) held back: all {self._cap} environments are in use",
+            function=self.function.name,
+            level="WARNING",
+        )
