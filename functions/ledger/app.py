@@ -1,0 +1,35 @@
+"""Function `ledger`: puts journals in sequence until its time is nearly over."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from paywright import background, db
+from paywright.clock import SystemClock
+from paywright.db.opening import open_database
+from paywright.ledger.sequencer import POLL_S, Sequencer
+from paywright.observability import get_logger
+from paywright.settings import Settings
+
+
+@cache
+def _sequencer() -> Sequencer:
+    return Sequencer(open_database(Settings()), SystemClock())
+
+
+@get_logger().inject_lambda_context
+def handler(_event: dict[str, Any], context: LambdaContext) -> None:
+    """Sequence for about 75 s; the next invocation is waiting by then.
+
+    Nobody waits for the sequencer, balances being exact without it: it looks once a second.
+    """
+    background.run(
+        _sequencer().run_once,
+        lambda at_most_s: time.sleep(min(at_most_s, POLL_S)),
+        seconds=background.time_to_run_s(context.get_remaining_time_in_millis()),
+        away=(db.Lost,),
+    )

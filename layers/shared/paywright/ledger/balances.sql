@@ -1,0 +1,70 @@
+-- name: balances
+-- One statement sees one snapshot: a journal is either in the chain or on the list, never both and
+-- never neither. The accounts are found by hopping through the index, one probe for each.
+WITH RECURSIVE accounts AS (
+    (SELECT account_type, currency, processor
+       FROM ledger_chain
+      WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+      ORDER BY account_type, currency, processor
+      LIMIT 1)
+    UNION ALL
+    SELECT next.account_type, next.currency, next.processor
+      FROM accounts
+     CROSS JOIN LATERAL (
+           SELECT account_type, currency, processor
+             FROM ledger_chain
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND (account_type, currency, processor)
+                  > (accounts.account_type, accounts.currency, accounts.processor)
+            ORDER BY account_type, currency, processor
+            LIMIT 1) AS next
+), sequenced AS (
+    SELECT account_type, currency, processor, head.balance_after
+      FROM accounts
+     CROSS JOIN LATERAL (
+           SELECT balance_after
+             FROM ledger_chain
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND account_type = accounts.account_type AND currency = accounts.currency
+              AND processor = accounts.processor
+            ORDER BY sequence DESC
+            LIMIT 1) AS head
+), waiting AS (
+    SELECT account_type, currency, processor,
+           sum(CASE entry_type WHEN 'debit' THEN amount ELSE -amount END) AS change
+      FROM ledger_unsequenced AS listed
+     CROSS JOIN LATERAL (
+           SELECT account_type, currency, processor, entry_type, amount
+             FROM ledger_entries
+            WHERE merchant_id = listed.merchant_id AND journal_id = listed.journal_id
+              AND livemode = %(livemode)s
+           OFFSET 0) AS entry
+     WHERE listed.merchant_id = %(merchant_id)s
+     GROUP BY account_type, currency, processor
+)
+SELECT account_type, currency, processor,
+       (coalesce(balance_after, 0) + coalesce(change, 0))::bigint AS balance
+  FROM sequenced
+  FULL JOIN waiting USING (account_type, currency, processor)
+ ORDER BY account_type, currency, processor;
+
+-- name: balance
+SELECT (coalesce((
+           SELECT balance_after
+             FROM ledger_chain
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND account_type = %(account_type)s AND currency = %(currency)s
+              AND processor = %(processor)s
+            ORDER BY sequence DESC
+            LIMIT 1), 0)
+       + coalesce((
+           SELECT sum(CASE entry.entry_type WHEN 'debit' THEN entry.amount ELSE -entry.amount END)
+             FROM ledger_unsequenced AS listed
+            CROSS JOIN LATERAL (
+                  SELECT entry_type, amount
+                    FROM ledger_entries
+                   WHERE merchant_id = listed.merchant_id AND journal_id = listed.journal_id
+                     AND livemode = %(livemode)s AND account_type = %(account_type)s
+                     AND currency = %(currency)s AND processor = %(processor)s
+                  OFFSET 0) AS entry
+            WHERE listed.merchant_id = %(merchant_id)s), 0))::bigint AS balance;

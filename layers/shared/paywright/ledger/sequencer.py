@@ -1,0 +1,159 @@
+"""The sequencer: gives journals their order, chains their hashes and writes running balances.
+
+Writers of journals only insert, and never wait for each other; the order is made here, by one
+writer, in batches. Taking journals off the list and appending them to the chain is one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import psycopg
+
+from paywright import db
+from paywright.clock import Clock
+from paywright.ledger.chain import (
+    Account,
+    AccountHead,
+    ChainHead,
+    ChainKey,
+    EntryRow,
+    JournalRow,
+    Link,
+    append,
+)
+
+BATCH = 500
+POLL_S = 1.0
+
+_QUERIES = db.load(__file__)
+
+
+class Sequencer:
+    """Appends to the chain, one batch at a time."""
+
+    def __init__(self, database: db.Database, clock: Clock, *, batch: int = BATCH) -> None:
+        self._database = database
+        self._clock = clock
+        self._batch = batch
+
+    def run_once(self) -> bool:
+        """Sequence one batch; are there more journals to be taken at once?
+
+        When another sequencer is at work, there is nothing for this one to do. Raise `OutOfBalance`
+        for a journal that is not, and `db.Lost` when the database is away; nothing is taken then.
+        """
+        with self._database.transaction() as connection:
+            alone = connection.execute(_QUERIES["lock"]).fetchone()
+            if alone is None or not alone["alone"]:
+                return False
+            rows = connection.execute(_QUERIES["take"], {"limit": self._batch}).fetchall()
+            journals = list(journals_of(rows))
+            if not journals:
+                return False
+            chains, accounts = _heads(connection, journals)
+            links = append(journals, chains, accounts, self._clock.now())
+            _write(connection, links)
+        return len(journals) == self._batch
+
+
+def journals_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[JournalRow]:
+    """The journals of rows that are ordered by journal; one row for each entry."""
+    for _, group in groupby(rows, key=lambda row: (row["journal_id"], row["merchant_id"])):
+        of_journal = list(group)
+        first = of_journal[0]
+        assert first["kind"] is not None, "a journal is listed in the transaction that writes it"
+        yield JournalRow(
+            chain=ChainKey(first["merchant_id"], first["journal_livemode"]),
+            id=first["journal_id"],
+            transaction_id=first["journal_transaction_id"],
+            kind=first["kind"],
+            created_at=first["journal_created_at"],
+            entries=tuple(entry_of(row) for row in of_journal if row["id"] is not None),
+        )
+
+
+def entry_of(row: Mapping[str, Any]) -> EntryRow:
+    """The entry of a row."""
+    return EntryRow(
+        id=row["id"],
+        transaction_id=row["transaction_id"],
+        entry_type=row["entry_type"],
+        account=Account(
+            row["merchant_id"],
+            row["livemode"],
+            row["account_type"],
+            row["currency"],
+            row["processor"],
+        ),
+        amount=row["amount"],
+        created_at=row["created_at"],
+    )
+
+
+def _heads(
+    connection: psycopg.Connection[Any], journals: Sequence[JournalRow]
+) -> tuple[dict[ChainKey, ChainHead], dict[Account, AccountHead]]:
+    keys = list({journal.chain for journal in journals})
+    accounts = list({entry.account for journal in journals for entry in journal.entries})
+    with connection.pipeline():
+        of_chains = connection.execute(
+            _QUERIES["chain_heads"],
+            {
+                "merchant_ids": [key.merchant_id for key in keys],
+                "livemodes": [key.livemode for key in keys],
+            },
+        )
+        of_accounts = connection.execute(
+            _QUERIES["account_heads"],
+            {
+                "merchant_ids": [account.merchant_id for account in accounts],
+                "livemodes": [account.livemode for account in accounts],
+                "account_types": [account.account_type for account in accounts],
+                "currencies": [account.currency for account in accounts],
+                "processors": [account.processor for account in accounts],
+            },
+        )
+    return (
+        {
+            ChainKey(row["merchant_id"], row["livemode"]): ChainHead(
+                row["position"], row["row_hash"]
+            )
+            for row in of_chains
+        },
+        {
+            Account(
+                row["merchant_id"],
+                row["livemode"],
+                row["account_type"],
+                row["currency"],
+                row["processor"],
+            ): AccountHead(row["sequence"], row["balance_after"])
+            for row in of_accounts
+        },
+    )
+
+
+def _write(connection: psycopg.Connection[Any], links: Iterable[Link]) -> None:
+    with connection.cursor().copy(_QUERIES["append"]) as copy:
+        for link in links:
+            for entry, head in zip(link.journal.entries, link.heads, strict=True):
+                account = entry.account
+                copy.write_row(
+                    (
+                        account.merchant_id,
+                        entry.id,
+                        account.livemode,
+                        link.journal.id,
+                        link.head.position,
+                        account.account_type,
+                        account.currency,
+                        account.processor,
+                        head.sequence,
+                        head.balance,
+                        link.head.hash,
+                        link.sequenced_at,
+                    )
+                )

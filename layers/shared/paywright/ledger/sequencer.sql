@@ -1,0 +1,64 @@
+-- name: lock
+-- Two sequencers could read the same heads and fork a chain: whoever comes second leaves.
+SELECT pg_try_advisory_xact_lock(hashtext('ledger sequencer')) AS alone;
+
+-- name: take
+-- The subqueries keep to the indexes, whatever the planner knows of a young database's sizes.
+WITH taken AS (
+    DELETE FROM ledger_unsequenced
+     WHERE (merchant_id, journal_id) IN (
+           SELECT merchant_id, journal_id FROM ledger_unsequenced
+            ORDER BY journal_id
+            LIMIT %(limit)s)
+    RETURNING merchant_id, journal_id
+)
+SELECT taken.merchant_id, taken.journal_id,
+       journal.livemode AS journal_livemode,
+       journal.transaction_id AS journal_transaction_id,
+       journal.kind,
+       journal.created_at AS journal_created_at,
+       entry.*
+  FROM taken
+  LEFT JOIN LATERAL (
+       SELECT livemode, transaction_id, kind, created_at
+         FROM journals
+        WHERE merchant_id = taken.merchant_id AND id = taken.journal_id
+       OFFSET 0) AS journal ON true
+  LEFT JOIN LATERAL (
+       SELECT id, transaction_id, livemode, entry_type, account_type, processor, amount, currency,
+              created_at
+         FROM ledger_entries
+        WHERE merchant_id = taken.merchant_id AND journal_id = taken.journal_id
+       OFFSET 0) AS entry ON true
+ ORDER BY taken.journal_id, taken.merchant_id, entry.id;
+
+-- name: chain_heads
+SELECT wanted.merchant_id, wanted.livemode, head.position, head.row_hash
+  FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[])
+       AS wanted (merchant_id, livemode)
+ CROSS JOIN LATERAL (
+       SELECT position, row_hash
+         FROM ledger_chain
+        WHERE merchant_id = wanted.merchant_id AND livemode = wanted.livemode
+        ORDER BY position DESC
+        LIMIT 1) AS head;
+
+-- name: account_heads
+SELECT wanted.merchant_id, wanted.livemode, wanted.account_type, wanted.currency, wanted.processor,
+       head.sequence, head.balance_after
+  FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(account_types)s::text[],
+              %(currencies)s::text[], %(processors)s::text[])
+       AS wanted (merchant_id, livemode, account_type, currency, processor)
+ CROSS JOIN LATERAL (
+       SELECT sequence, balance_after
+         FROM ledger_chain
+        WHERE merchant_id = wanted.merchant_id AND livemode = wanted.livemode
+          AND account_type = wanted.account_type AND currency = wanted.currency
+          AND processor = wanted.processor
+        ORDER BY sequence DESC
+        LIMIT 1) AS head;
+
+-- name: append
+COPY ledger_chain (merchant_id, id, livemode, journal_id, position, account_type, currency,
+                   processor, sequence, balance_after, row_hash, sequenced_at)
+FROM STDIN;
