@@ -126,6 +126,10 @@ class Runtime:
         self, function: str, payload: bytes, *, trace_id: str | None = None
     ) -> str:
         """Accept an event, run it later with Lambda's retries; its request id."""
+        return self.enqueue(function, payload, trace_id=trace_id)
+
+    def enqueue(self, function: str, payload: bytes, *, trace_id: str | None = None) -> str:
+        """`invoke_async` without waiting: an event is accepted at once or not at all."""
         self._pool(function)
         request_id = new_request_id()
         self._queues[function].accept(request_id, trace_id or new_trace_id(), payload)

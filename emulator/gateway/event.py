@@ -1,0 +1,149 @@
+"""HTTP request to Lambda event, payload format 2.0.
+
+Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs", and what
+was recorded on AWS (tests/conformance). Keys that have nothing to say are absent, as on AWS.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, unquote_plus
+
+from emulator.http1 import Request
+from emulator.template.model import HttpApi
+
+# Delivered as text on AWS; everything else, forms and requests without a type too, comes in base64.
+_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript"})
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What the gateway itself knows of a request."""
+
+    request_id: str
+    trace_id: str
+    epoch_s: float
+
+
+def is_text(content_type: str | None) -> bool:
+    """Whether a body of this type reaches the function as it is, not in base64."""
+    if not content_type:
+        return False
+    media = content_type.partition(";")[0].strip().lower()
+    return media in _TEXT_TYPES or media.startswith("text/")
+
+
+def build(
+    request: Request,
+    api: HttpApi,
+    *,
+    account_id: str,
+    route_key: str,
+    path_parameters: Mapping[str, str],
+    sighting: Sighting,
+) -> bytes:
+    """The event, as JSON."""
+    path, _, query = request.target.decode(errors="replace").partition("?")
+    raw_path = unquote(path)
+    headers, cookies = _headers(request, sighting)
+    domain = headers.get("host", "localhost").rpartition("@")[2]
+    domain = domain.rpartition(":")[0] or domain
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": route_key,
+        "rawPath": raw_path,
+        "rawQueryString": query,
+    }
+    if cookies:
+        event["cookies"] = cookies
+    event["headers"] = headers
+    if query:
+        event["queryStringParameters"] = query_parameters(query)
+    event["requestContext"] = {
+        "accountId": account_id,
+        "apiId": api.api_id,
+        "domainName": domain,
+        "domainPrefix": domain.partition(".")[0],
+        "http": {
+            "method": request.method,
+            "path": raw_path,
+            "protocol": "HTTP/1.1",
+            "sourceIp": request.peer,
+            "userAgent": headers.get("user-agent", ""),
+        },
+        "requestId": sighting.request_id,
+        "routeKey": route_key,
+        "stage": api.stage,
+        "time": _access_time(int(sighting.epoch_s)),
+        "timeEpoch": int(sighting.epoch_s * 1000),
+    }
+    if path_parameters:
+        event["pathParameters"] = path_parameters
+    if api.stage_variables:
+        event["stageVariables"] = api.stage_variables
+    encoded = False
+    if request.body:
+        event["body"], encoded = _body(request.body, headers.get("content-type"))
+    event["isBase64Encoded"] = encoded
+    return json.dumps(event, separators=(",", ":")).encode()
+
+
+def query_parameters(query: str) -> dict[str, str]:
+    """Decoded parameters; the values of one name are joined by commas."""
+    found: dict[str, str] = {}
+    for part in query.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            name, value = unquote_plus(name), unquote_plus(value)
+            found[name] = f"{found[name]},{value}" if name in found else value
+    return found
+
+
+def _headers(request: Request, sighting: Sighting) -> tuple[dict[str, str], list[str]]:
+    headers: dict[str, str] = {}
+    cookies: list[str] = []
+    for raw_name, raw_value in request.headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name == "cookie":
+            cookies += [cookie for part in value.split(";") if (cookie := part.strip())]
+        elif name not in _HOP_BY_HOP:
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
+    forwarded = headers.get("x-forwarded-for")
+    headers["x-forwarded-for"] = f"{forwarded}, {request.peer}" if forwarded else request.peer
+    host = headers.get("host", "")
+    headers["x-forwarded-port"] = host.rpartition(":")[2] if ":" in host else "80"
+    headers["x-forwarded-proto"] = "http"
+    headers["x-amzn-trace-id"] = sighting.trace_id
+    if request.body:
+        headers["content-length"] = str(len(request.body))
+    return headers, cookies
+
+
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "expect", "te"}
+)
+
+
+def _body(body: bytes, content_type: str | None) -> tuple[str, bool]:
+    if is_text(content_type):
+        try:
+            return body.decode(), False
+        except UnicodeDecodeError:
+            pass
+    return base64.b64encode(body).decode("ascii"), True
+
+
+_time_cache: tuple[int, str] = (-1, "")
+
+
+def _access_time(second: int) -> str:
+    """The time in the form of Apache's logs; one formatting a second is enough."""
+    global _time_cache  # noqa: PLW0603
+    if _time_cache[0] != second:
+        _time_cache = (second, time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(second)))
+    return _time_cache[1]

@@ -1,0 +1,111 @@
+"""What a function returned to HTTP response, payload format 2.0.
+
+Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs", and what
+was recorded on AWS (tests/conformance).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from emulator.http1 import JSON_TYPE, Header
+
+_TEXT_TYPE: Header = (b"content-type", b"text/plain; charset=utf-8")
+# What belongs to the connection is the gateway's to say.
+_NOT_THE_FUNCTIONS = frozenset(
+    {"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade"}
+)
+# RFC 9110: a name is a token.
+_NAME_EXTRA = frozenset("!#$%&'*+-.^_`|~")
+
+
+class Malformed(Exception):
+    """A result that API Gateway answers with 500: `Internal Server Error`."""
+
+
+@dataclass(frozen=True)
+class HttpAnswer:
+    """An HTTP response without what the connection adds."""
+
+    status: int
+    headers: tuple[Header, ...]
+    body: bytes
+
+
+def infer(result: bytes) -> HttpAnswer:
+    """The response for a function's result; raises Malformed.
+
+    Without a `statusCode` the whole result is the body of a 200, said to be JSON; a JSON string is
+    unquoted, and what is no JSON at all passes through.
+    """
+    try:
+        value = json.loads(result)
+    except ValueError:
+        return HttpAnswer(200, (JSON_TYPE,), result)
+    if not isinstance(value, dict) or "statusCode" not in value:
+        body = value.encode() if isinstance(value, str) else result
+        return HttpAnswer(200, (JSON_TYPE,), body)
+    headers = _headers(value.get("headers"))
+    if not any(name == b"content-type" for name, _ in headers):
+        headers.append(_TEXT_TYPE)
+    headers += _cookies(value.get("cookies"))
+    return HttpAnswer(_status(value["statusCode"]), tuple(headers), _body(value))
+
+
+def _status(value: Any) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
+        raise Malformed(f"statusCode {value!r:.100}")
+    return value
+
+
+def _headers(value: Any) -> list[Header]:
+    if value is None:
+        return []
+    if not isinstance(value, dict):
+        raise Malformed("headers must be an object")
+    headers: list[Header] = []
+    for name, content in value.items():
+        lowered = name.lower()
+        if content is None or lowered in _NOT_THE_FUNCTIONS:
+            continue
+        if not name.isascii() or not all(c.isalnum() or c in _NAME_EXTRA for c in name):
+            raise Malformed(f"header name {name!r:.100}")
+        headers.append((lowered.encode("ascii"), _header_value(content)))
+    return headers
+
+
+def _header_value(content: Any) -> bytes:
+    if isinstance(content, dict | list):
+        raise Malformed("a header's value must be a string, a number or a boolean")
+    text = content if isinstance(content, str) else json.dumps(content)
+    if "\r" in text or "\n" in text or "\0" in text:
+        raise Malformed("a header's value must be one line")
+    return text.strip().encode()
+
+
+def _cookies(value: Any) -> list[Header]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(cookie, str) for cookie in value):
+        raise Malformed("cookies must be a list of strings")
+    return [(b"set-cookie", _header_value(cookie)) for cookie in value]
+
+
+def _body(value: dict[str, Any]) -> bytes:
+    body = value.get("body")
+    if body is None:
+        return b""
+    if not isinstance(body, str):
+        raise Malformed("body must be a string")
+    if value.get("isBase64Encoded") is True:
+        try:
+            return base64.b64decode(body, validate=True)
+        except binascii.Error as error:
+            raise Malformed(f"body is no base64: {error}") from error
+    return body.encode(errors="surrogatepass")

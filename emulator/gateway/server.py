@@ -1,0 +1,233 @@
+"""API Gateway: takes HTTP requests, invokes the route's function, answers as an HTTP API does."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import time
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Protocol
+
+from emulator.gateway import event, response
+from emulator.gateway.cors import CorsPolicy
+from emulator.gateway.event import Sighting
+from emulator.gateway.routes import Match, RouteTable
+from emulator.gateway.throttle import TokenBucket, bucket
+from emulator.http1 import Header, HttpServer, Limits, Request
+from emulator.invocations import InvokeResult, Throttled, UnknownFunction
+from emulator.logs import Kind, LogSink
+from emulator.runtime import new_trace_id
+from emulator.template.model import HttpApi
+
+# API Gateway quotas page, HTTP API: payload 10 MB, request line and headers 10,240 bytes in all,
+# integration timeout 30 s at most.
+LIMITS = Limits(head_bytes=10_240, body_bytes=10 * 1024 * 1024)
+MAX_INTEGRATION_TIMEOUT_S = 30.0
+# Lambda takes events of 6 MB at most; the gateway says so itself.
+_MAX_EVENT_BYTES = 6 * 1024 * 1024
+
+_MESSAGES = {
+    400: b'{"message":"Bad Request"}',
+    404: b'{"message":"Not Found"}',
+    413: b'{"message":"Request Entity Too Large"}',
+    429: b'{"message":"Too Many Requests"}',
+    431: b'{"message":"Request Header Fields Too Large"}',
+    500: b'{"message":"Internal Server Error"}',
+    503: b'{"message":"Service Unavailable"}',
+}
+
+
+class Submitter(Protocol):
+    """Starts invocations: the runtime."""
+
+    def submit(
+        self, function: str, payload: bytes, *, trace_id: str | None = None
+    ) -> asyncio.Future[InvokeResult]:
+        """Start one; raises Throttled or UnknownFunction."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Exchange:
+    """One request between its arrival and its answer."""
+
+    request: Request
+    sighting: Sighting
+    began: float
+    route_key: str = "-"
+    function: str | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class Gateway:
+    """One HTTP API on one port."""
+
+    def __init__(self, api: HttpApi, account_id: str, runtime: Submitter, sink: LogSink) -> None:
+        self._api = api
+        self._account_id = account_id
+        self._runtime = runtime
+        self._sink = sink
+        self._loop = asyncio.get_running_loop()
+        self._routes = RouteTable(api.routes)
+        self._cors = CorsPolicy(api.cors) if api.cors is not None else None
+        self._prefix = "" if api.stage == "$default" else f"/{api.stage}"
+        self._stage_bucket = bucket(api.throttle, self._loop.time)
+        self._route_buckets: dict[str, TokenBucket] = {}
+        for route in api.routes:
+            limit = bucket(route.throttle, self._loop.time)
+            if limit is not None:
+                self._route_buckets[route.key] = limit
+        self.server = HttpServer(self._handle, LIMITS)
+
+    def _handle(self, request: Request) -> None:
+        sighting = Sighting(
+            base64.b64encode(os.urandom(11)).decode("ascii"), _trace_id(request), time.time()
+        )
+        exchange = _Exchange(request, sighting, time.perf_counter())
+        if request.refusal:
+            self._answer(exchange, request.refusal)
+            return
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        if (
+            self._cors is not None
+            and CorsPolicy.is_preflight(request)
+            and not self._routes.has(f"OPTIONS {path}")
+        ):
+            self._answer(exchange, 204, self._cors.preflight(request))
+            return
+        match = self._match(request.method, path)
+        if match is None:
+            self._answer(exchange, 404)
+        elif not self._passes(match):
+            exchange.route_key = match.route.key
+            self._answer(exchange, 429)
+        else:
+            self._invoke(exchange, match)
+
+    def _match(self, method: str, path: str) -> Match | None:
+        if not path.startswith("/"):
+            return None
+        if self._prefix:
+            if path != self._prefix and not path.startswith(self._prefix + "/"):
+                return None
+            path = path[len(self._prefix) :] or "/"
+        return self._routes.match(method, path)
+
+    def _passes(self, match: Match) -> bool:
+        own = self._route_buckets.get(match.route.key)
+        if own is not None and not own.take():
+            return False
+        return self._stage_bucket is None or self._stage_bucket.take()
+
+    def _invoke(self, exchange: _Exchange, match: Match) -> None:
+        route = match.route
+        exchange.route_key = route.key
+        exchange.function = route.function
+        sighting = exchange.sighting
+        payload = event.build(
+            exchange.request,
+            self._api,
+            account_id=self._account_id,
+            route_key=route.key,
+            path_parameters=match.path_parameters,
+            sighting=sighting,
+        )
+        if len(payload) > _MAX_EVENT_BYTES:
+            self._answer(exchange, 413)
+            return
+        try:
+            outcome = self._runtime.submit(route.function, payload, trace_id=sighting.trace_id)
+        except Throttled as throttled:
+            self._complain(exchange, f"throttled: {throttled}", "WARNING")
+            self._answer(exchange, 503)
+            return
+        except UnknownFunction:
+            self._complain(exchange, f"there is no function {route.function}", "ERROR")
+            self._answer(exchange, 500)
+            return
+        timeout_s = min(route.timeout_ms / 1000, MAX_INTEGRATION_TIMEOUT_S)
+        exchange.timer = self._loop.call_later(timeout_s, self._give_up, exchange)
+        outcome.add_done_callback(lambda done: self._returned(exchange, done))
+
+    def _give_up(self, exchange: _Exchange) -> None:
+        """The integration timeout: the client is answered, the function runs on."""
+        exchange.timer = None
+        self._answer(exchange, 503)
+
+    def _returned(self, exchange: _Exchange, done: asyncio.Future[InvokeResult]) -> None:
+        if exchange.timer is None:
+            return  # answered when it took too long
+        exchange.timer.cancel()
+        if done.cancelled():
+            self._answer(exchange, 500)
+            return
+        result = done.result()
+        if result.function_error is not None:
+            self._answer(exchange, 500)
+            return
+        try:
+            answer = response.infer(result.payload)
+        except response.Malformed as malformed:
+            self._complain(exchange, f"malformed response: {malformed}", "ERROR")
+            self._answer(exchange, 500)
+            return
+        self._send(exchange, answer.status, answer.headers, answer.body)
+
+    def _answer(
+        self, exchange: _Exchange, status: int, headers: list[Header] | None = None
+    ) -> None:
+        """An answer of the gateway's own."""
+        body = _MESSAGES.get(status, b"")
+        own: list[Header] = [(b"content-type", b"application/json")] if body else []
+        self._send(exchange, status, (*own, *(headers or ())), body)
+
+    def _send(
+        self, exchange: _Exchange, status: int, headers: tuple[Header, ...], body: bytes
+    ) -> None:
+        request, sighting = exchange.request, exchange.sighting
+        sent: list[Header] = [
+            (b"date", _http_date(int(sighting.epoch_s))),
+            *(headers if self._cors is None else self._cors.apply(request, headers)),
+            (b"apigw-requestid", sighting.request_id.encode()),
+        ]
+        request.respond(status, sent, body)
+        duration_ms = (time.perf_counter() - exchange.began) * 1000
+        target = request.target.decode("latin-1")
+        path = target.partition("?")[0]
+        self._sink(
+            Kind.ACCESS,
+            f"{request.peer} {request.method} {path} {status} {len(body)} {duration_ms:.1f} ms",
+            function=exchange.function,
+            request_id=sighting.request_id,
+            method=request.method,
+            path=path,
+            route=exchange.route_key,
+            status=status,
+            duration_ms=round(duration_ms, 3),
+        )
+
+    def _complain(self, exchange: _Exchange, message: str, level: str) -> None:
+        self._sink(
+            Kind.PLATFORM,
+            message,
+            function=exchange.function,
+            request_id=exchange.sighting.request_id,
+            level=level,
+        )
+
+
+def _trace_id(request: Request) -> str:
+    given = request.header(b"x-amzn-trace-id")
+    return given.decode("latin-1") if given else new_trace_id()
+
+
+_date_cache: tuple[int, bytes] = (-1, b"")
+
+
+def _http_date(second: int) -> bytes:
+    global _date_cache  # noqa: PLW0603
+    if _date_cache[0] != second:
+        _date_cache = (second, formatdate(second, usegmt=True).encode())
+    return _date_cache[1]
