@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import secrets
 from dataclasses import asdict, dataclass
 
 import psycopg
@@ -16,6 +18,10 @@ from cli.state import Urls
 
 _KNOWN_SECRETS = 100
 _DEMO_CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+
+
+class Exists(Failure):
+    """There is a merchant of that e-mail address."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def create(
     Raises Failure with what is wrong with the arguments.
     """
     from paywright.clock import SystemClock  # noqa: PLC0415 - not needed by a warm start
-    from paywright.errors import PaywrightError  # noqa: PLC0415
+    from paywright.errors import MerchantExists, PaywrightError  # noqa: PLC0415
     from paywright.ids import UuidSource  # noqa: PLC0415
     from paywright.merchants.create import create_merchant  # noqa: PLC0415
 
@@ -73,10 +79,13 @@ def create(
             settlement_currency=settlement_currency,
             webhook_url=webhook_url,
             rate_limit_per_min=rate_limit_per_min,
+            allow_private_urls=True,
             clock=clock,
             ids=UuidSource(clock),
         )
         connection.commit()
+    except MerchantExists as error:
+        raise Exists(error.message) from error
     except PaywrightError as error:
         raise Failure(error.message) from error
     except psycopg.Error as error:
@@ -104,15 +113,7 @@ def ensure_demo(home: Home, urls: Urls) -> Demo:
         if found is not None and _move_webhooks(connection, found.api_key, webhook_url):
             _tell_receiver(home, found.webhook_secret)
         else:
-            made = create(
-                connection,
-                home,
-                urls.receiver_url,
-                name="Demo Merchant",
-                email="demo@example.com",
-                settlement_currency="usd",
-                webhook_url=webhook_url,
-            )
+            made = _create_demo(connection, home, urls, webhook_url)
             assert made.webhook_secret is not None, "it has a webhook URL"
             found = Demo(made.id, made.api_key, made.webhook_secret)
             write_private(home.demo_file, asdict(found))
@@ -132,6 +133,25 @@ def curl_line(urls: Urls, merchant: Demo) -> str:
         f"curl -s {urls.gateway_url}/v1/payments -H 'Authorization: Bearer {merchant.api_key}' "
         f"-H 'Content-Type: application/json' -H \"Idempotency-Key: try-$(date +%s%N)\" -d '{body}'"
     )
+
+
+def _create_demo(
+    connection: psycopg.Connection, home: Home, urls: Urls, webhook_url: str
+) -> Created:
+    """A database that outlived `demo.json` has the usual address: its key is lost, so a new one."""
+    addresses = ("demo@example.com", f"demo+{secrets.token_hex(4)}@example.com")
+    for email in addresses:
+        with contextlib.suppress(Exists):
+            return create(
+                connection,
+                home,
+                urls.receiver_url,
+                name="Demo Merchant",
+                email=email,
+                settlement_currency="usd",
+                webhook_url=webhook_url,
+            )
+    raise Failure("The demo merchant could not be made: its e-mail address is taken.")
 
 
 def _with_card(merchant: Demo, urls: Urls) -> Demo:
