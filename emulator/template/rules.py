@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from typing import Any
 
+from emulator.cron.expressions import ExpressionError, moment, parse, time_zone
 from emulator.template import catalogue
 from emulator.template.model import EventBus, Rule, Schedule, Target
 from emulator.template.properties import Properties
@@ -68,6 +69,8 @@ class Timetable:
         bus = (properties.text("EventBusName") or "default").rsplit("/", 1)[-1]
         if expression and bus != "default":
             raise properties.fail("ScheduleExpression", "is only for rules on the default bus")
+        if expression:
+            _check(properties, "ScheduleExpression", lambda: parse(expression))
         self.rules.append(
             Rule(logical_id, name, bus, pattern, expression, targets, self._is_enabled(properties))
         )
@@ -75,16 +78,23 @@ class Timetable:
     def _add_schedule(
         self, logical_id: str, name: str, properties: Properties, target: Target
     ) -> None:
+        expression = properties.required_text("ScheduleExpression")
+        timezone = properties.text("ScheduleExpressionTimezone") or "UTC"
+        start, end = properties.text("StartDate"), properties.text("EndDate")
+        _check(properties, "ScheduleExpression", lambda: parse(expression))
+        _check(properties, "ScheduleExpressionTimezone", lambda: time_zone(timezone))
+        _check(properties, "StartDate", lambda: moment(start))
+        _check(properties, "EndDate", lambda: moment(end))
         self.schedules.append(
             Schedule(
                 logical_id=logical_id,
                 name=name,
                 group=properties.text("GroupName") or "default",
-                expression=properties.required_text("ScheduleExpression"),
-                timezone=properties.text("ScheduleExpressionTimezone") or "UTC",
+                expression=expression,
+                timezone=timezone,
                 target=target,
-                start=properties.text("StartDate"),
-                end=properties.text("EndDate"),
+                start=start,
+                end=end,
                 enabled=self._is_enabled(properties),
             )
         )
@@ -124,8 +134,14 @@ class Timetable:
         )
 
 
+def _check(properties: Properties, key: str, read: Callable[[], object]) -> None:
+    try:
+        read()
+    except ExpressionError as error:
+        raise properties.fail(key, f"is not valid: {error}") from None
+
+
 def _json_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
-    assert not isinstance(value, (date, datetime)), "the YAML loader keeps dates as text"
     return json.dumps(value, separators=(",", ":"))

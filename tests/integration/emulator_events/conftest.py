@@ -115,10 +115,10 @@ class ScriptedInvoker:
 
     async def invoke(
         self,
-        function: str,  # noqa: ARG002
+        function: str,
         payload: bytes,
         *,
-        trace_id: str | None = None,  # noqa: ARG002
+        trace_id: str | None = None,
     ) -> InvokeResult:
         self.times.append(time.perf_counter())
         event = json.loads(payload)

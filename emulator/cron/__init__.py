@@ -1,0 +1,1 @@
+"""When schedules are due: rate, cron and at expressions, time zones."""

@@ -1,0 +1,144 @@
+"""Schedule expressions against recorded and independently computed cases.
+
+Each row in cases/ names its origin: verdicts recorded on AWS (PutRule), the field table of AWS's
+documentation, and the tests of pyawscron, aws-croniter and others.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from emulator.cron.expressions import At, Cron, ExpressionError, Rate, parse
+
+CASES = Path(__file__).parent / "cases"
+
+
+def rows(name: str) -> list[Any]:
+    cases: list[Any] = json.loads((CASES / name).read_text())["cases"]
+    return [pytest.param(case, id=case["expression"]) for case in cases]
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def fires(expression: str, after: datetime, until: datetime) -> list[datetime]:
+    """Every time later than `after`, up to and with `until`."""
+    cron = parse(expression)
+    assert isinstance(cron, Cron)
+    found = []
+    moment = cron.next_after(after, UTC)
+    while moment is not None and moment <= until:
+        found.append(moment)
+        moment = cron.next_after(moment, UTC)
+    return found
+
+
+@pytest.mark.parametrize("case", rows("schedule_expression_validity.json"))
+def test_verdict(case: Any) -> None:
+    if case["valid"]:
+        parse(case["expression"])
+    else:
+        with pytest.raises(ExpressionError):
+            parse(case["expression"])
+
+
+@pytest.mark.parametrize("case", rows("cron_fire_times.json"))
+def test_fire_times(case: Any) -> None:
+    expression, after = case["expression"], at(case["after"])
+    expected = [at(text) for text in case["expected"] if text is not None]
+    ends = None in case["expected"]
+    direction = case["direction"].split()[0].rstrip(",")
+    instant = timedelta(microseconds=1)
+    if direction == "next":
+        start = after - instant if ">=" in case["direction"] else after
+        last = at("2199-12-31T23:59:00Z") if ends else expected[-1]
+        assert fires(expression, start, last) == expected
+    elif direction == "prev":
+        start = at("1970-01-01T00:00:00Z") if ends else expected[-1] - instant
+        assert fires(expression, start, after)[::-1] == expected
+    elif direction == "between":
+        until = at(case["until"])
+        if case["exclude_ends"]:
+            start, stop = after, until.replace(second=0) - instant
+        else:
+            start, stop = after.replace(second=0) - instant, until
+        assert fires(expression, start, stop) == expected
+    else:
+        assert direction == "final"
+        assert fires(expression, after - instant, at(case["until"]) - instant)[-1:] == expected
+
+
+def next_local(expression: str, after: str, zone: str, count: int) -> list[str]:
+    cron = parse(expression)
+    assert isinstance(cron, Cron)
+    found = []
+    moment: datetime | None = at(after)
+    for _ in range(count):
+        assert moment is not None
+        moment = cron.next_after(moment, ZoneInfo(zone))
+        assert moment is not None
+        found.append(moment.isoformat())
+    return found
+
+
+# EventBridge Scheduler User Guide, "Time zones on EventBridge Scheduler" and "Daylight savings
+# time": a time that does not exist is skipped, a time that repeats fires once.
+
+
+def test_a_wall_time_that_spring_skips_does_not_fire() -> None:
+    # New York, 2026-03-08: 02:00 EST becomes 03:00 EDT.
+    found = next_local("cron(30 2 * * ? *)", "2026-03-07T12:00:00Z", "America/New_York", 2)
+    assert found == ["2026-03-09T06:30:00+00:00", "2026-03-10T06:30:00+00:00"]
+
+
+def test_a_wall_time_that_autumn_repeats_fires_once() -> None:
+    # New York, 2026-11-01: 02:00 EDT becomes 01:00 EST.
+    found = next_local("cron(30 1 * * ? *)", "2026-11-01T00:00:00Z", "America/New_York", 2)
+    assert found == ["2026-11-01T05:30:00+00:00", "2026-11-02T06:30:00+00:00"]
+    within = next_local("cron(30 1 * * ? *)", "2026-11-01T06:10:00Z", "America/New_York", 1)
+    assert within == ["2026-11-02T06:30:00+00:00"]
+
+
+def test_a_time_zone_follows_daylight_saving() -> None:
+    found = next_local("cron(0 9 25-31 3 ? 2026)", "2026-03-28T00:00:00Z", "Europe/Berlin", 2)
+    assert found == ["2026-03-28T08:00:00+00:00", "2026-03-29T07:00:00+00:00"]
+
+
+def test_at_is_in_the_schedules_zone() -> None:
+    once = parse("at(2026-07-01T09:00:00)")
+    assert isinstance(once, At)
+    assert once.moment(ZoneInfo("Asia/Tokyo")) == at("2026-07-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("text", ["at(2026-02-30T00:00:00)", "at(2026-07-01)", "at()", "at(x"])
+def test_at_that_is_no_time(text: str) -> None:
+    with pytest.raises(ExpressionError):
+        parse(text)
+
+
+def test_rates() -> None:
+    assert parse("rate(1 hour)") == Rate(timedelta(hours=1))
+    assert parse("rate(45 days)") == Rate(timedelta(days=45))
+
+
+@pytest.mark.parametrize(
+    ("expression", "after", "expected"),
+    [
+        ("cron(0 0 LW * ? *)", "2026-01-30T12:00:00Z", "2026-02-27T00:00:00Z"),  # 28th: a Saturday
+        ("cron(0 0 1W * ? *)", "2026-07-31T12:00:00Z", "2026-08-03T00:00:00Z"),  # 1st: a Saturday
+        ("cron(0 0 30W * ? *)", "2026-01-31T12:00:00Z", "2026-03-30T00:00:00Z"),  # no 30 February
+        ("cron(0 0 29 2 ? *)", "2026-01-01T00:00:00Z", "2028-02-29T00:00:00Z"),
+        ("cron(0 0 ? * 2#5 *)", "2026-04-01T00:00:00Z", "2026-06-29T00:00:00Z"),  # five Mondays
+    ],
+)
+def test_days_that_not_every_month_has(expression: str, after: str, expected: str) -> None:
+    cron = parse(expression)
+    assert isinstance(cron, Cron)
+    assert cron.next_after(at(after), UTC) == at(expected)
