@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
-from typeid import from_string, from_uuid
+from typeid import TypeID
 
 from paywright.clock import Clock
 
@@ -51,13 +51,13 @@ class UuidSource:
 def typeid(prefix: str, uuid: UUID) -> str:
     """The outer form of an id."""
     native: Any = uuid  # typed for the Rust twin of UUID, but takes the standard library's as well
-    return str(from_uuid(native, prefix))
+    return str(TypeID.from_uuid(native, prefix))
 
 
 def parse_typeid(prefix: str, text: str) -> UUID | None:
     """The UUID within a TypeID of that prefix, or None when it is not one."""
     try:
-        parsed = from_string(text)
+        parsed = TypeID.from_string(text)
     except Exception:  # whatever is wrong with it, a caller's text is not an id
         return None
     return UUID(str(parsed.uuid)) if parsed.prefix == prefix else None

@@ -1,0 +1,138 @@
+"""One effect for each key, with Valkey and without."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+import pytest
+
+from paywright import wiring
+from paywright.http.messages import Request
+from paywright.merchants.create import NewMerchant
+from tests.api import Api
+
+
+def payments(owner: psycopg.Connection[Any]) -> int:
+    row = owner.execute("SELECT count(*) FROM transactions").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@pytest.fixture(params=["with Valkey", "without Valkey"])
+def any_api(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    app_database_url: str,
+    new_merchant: Callable[..., NewMerchant],
+) -> Api:
+    request.getfixturevalue("settings")
+    if request.param == "without Valkey":
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("VALKEY_URL", f"redis://127.0.0.1:{probe.getsockname()[1]}/0")
+    request.getfixturevalue("platform")
+    return Api(new_merchant())
+
+
+def test_an_answer_is_replayed_byte_for_byte(any_api: Api, owner: psycopg.Connection[Any]) -> None:
+    body = {"amount": 100, "currency": "usd", "payment_method_id": any_api.card()}
+    first = any_api.post("/v1/payments", body, key="k")
+    before = payments(owner)
+    again = any_api.post("/v1/payments", body, key="k")
+    assert (first.status, again.status) == (201, 201)
+    assert again.text == first.text
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert payments(owner) == before
+
+
+def test_a_key_with_another_body_is_an_error(any_api: Api) -> None:
+    body = {"amount": 100, "currency": "usd", "payment_method_id": any_api.card()}
+    any_api.post("/v1/payments", body, key="k")
+    other = any_api.post("/v1/payments", {**body, "amount": 101}, key="k")
+    assert (other.status, other.json["error"]["type"]) == (400, "idempotency_error")
+
+
+def test_keys_are_each_merchants_own(api: Api, new_merchant: Callable[..., NewMerchant]) -> None:
+    other = Api(new_merchant())
+    one = {"amount": 100, "currency": "usd", "payment_method_id": api.card()}
+    two = {"amount": 100, "currency": "usd", "payment_method_id": other.card()}
+    first = api.post("/v1/payments", one, key="same")
+    second = other.post("/v1/payments", two, key="same")
+    assert (first.status, second.status) == (201, 201)
+    assert first.json["id"] != second.json["id"]
+
+
+def test_a_customer_is_created_once_for_a_key(any_api: Api) -> None:
+    one = any_api.post("/v1/customers", {"external_id": "c1"}, key="k")
+    two = any_api.post("/v1/customers", {"external_id": "c1"}, key="k")
+    assert (one.status, two.status) == (201, 201)
+    assert one.text == two.text
+    three = any_api.post("/v1/customers", {"external_id": "c1"})
+    assert (three.status, three.json["error"]["code"]) == (409, "customer_exists")
+
+
+def test_a_capture_is_replayed(any_api: Api) -> None:
+    held = any_api.pay(any_api.card(), 500, capture=False).json
+    path = f"/v1/payments/{held['id']}/capture"
+    first = any_api.post(path, {}, key="c")
+    again = any_api.post(path, {}, key="c")
+    assert (first.status, again.status) == (200, 200)
+    assert again.text == first.text
+
+
+@pytest.mark.parametrize("with_valkey", [True, False])
+def test_parallel_requests_with_one_key_charge_once(
+    with_valkey: bool,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Each thread has a platform of its own, as each execution environment has.
+    body = f'{{"amount":100,"currency":"usd","payment_method_id":"{api.card()}"}}'
+    if not with_valkey:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            monkeypatch.setenv("VALKEY_URL", f"redis://127.0.0.1:{probe.getsockname()[1]}/0")
+    before = payments(owner)
+
+    def attempt(number: int) -> tuple[int, str]:
+        from paywright.errors import PaywrightError
+        from paywright.http.messages import money_of
+        from paywright.ids import parse_typeid
+        from paywright.payments.authorize import Authorize, authorize
+
+        platform = wiring.assemble(wiring.Settings())
+        request = Request(
+            "POST",
+            "/v1/payments",
+            {"authorization": f"Bearer {api.merchant.api_key}", "idempotency-key": "one"},
+            body.encode(),
+            f"r{number}",
+            None,
+        )
+        method = parse_typeid("pm", request.json()["payment_method_id"])
+        assert method is not None
+        wanted = Authorize(money_of(100, "usd"), method, None, True, None, {})
+        try:
+            reply = platform.gate.serve(
+                request,
+                lambda caller, context: authorize(platform.payments, caller, wanted, context),
+                key_required=True,
+            )
+            return reply.status, reply.body
+        except PaywrightError as error:
+            return type(error).status, error.code
+        finally:
+            platform.database.close()
+            platform.cache.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        replies = list(pool.map(attempt, range(32)))
+    assert payments(owner) - before == 1
+    assert {status for status, _ in replies} <= {201, 409}
+    assert len({text for status, text in replies if status == 201}) == 1
