@@ -204,6 +204,7 @@ class Gateway:
             method=request.method,
             path=path,
             route=exchange.route_key,
+            trace_id=sighting.trace_id,
             status=status,
             duration_ms=round(duration_ms, 3),
         )

@@ -30,8 +30,8 @@ def new_request_id() -> str:
 
 
 def new_trace_id() -> str:
-    """An X-Ray trace header that starts a new, unsampled trace."""
-    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()};Sampled=0"
+    """An X-Ray trace header that starts a new trace."""
+    return f"Root=1-{int(time.time()):08x}-{os.urandom(12).hex()}"
 
 
 class Runtime:

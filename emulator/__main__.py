@@ -1,0 +1,209 @@
+"""`python -m emulator --template template.yaml`: the laptop's AWS for one SAM template."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvloop
+
+from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
+from emulator.logs import Kind, LogWriter
+from emulator.runtime import RuntimeSettings
+from emulator.template.errors import TemplateError
+from emulator.template.parse import load
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal; the exit code."""
+    options = _options(argv)
+    try:
+        return uvloop.run(_run(options))
+    except (StartFailed, TemplateError) as error:
+        print(f"emulator: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"emulator: {error}", file=sys.stderr)
+    return 1
+
+
+async def _run(options: argparse.Namespace) -> int:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    sink = LogWriter(as_json=options.log_format == "json")
+    logging.basicConfig(level=logging.WARNING, handlers=[SinkHandler(sink)])
+    logging.getLogger("emulator").setLevel(logging.INFO)
+    try:
+        emulator = _emulator(options, sink)
+        starting = asyncio.ensure_future(emulator.start())
+        interrupted = asyncio.ensure_future(stopped.wait())
+        await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return 0
+        interrupted.cancel()
+        _started(starting)
+        if options.ready_file is not None:
+            _write_ready(options.ready_file, emulator)
+        await stopped.wait()
+        sink(Kind.PLATFORM, "stopping")
+        await emulator.stop()
+    finally:
+        await sink.close()
+    return 0
+
+
+def _started(starting: asyncio.Future[None]) -> None:
+    """Raise what kept the emulator from starting, worded for people."""
+    error = starting.exception()
+    if error is None:
+        return
+    if isinstance(error, StartFailed | OSError):
+        raise error
+    raise StartFailed(f"cannot start: {type(error).__name__}: {error}") from error
+
+
+def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
+    endpoint = options.aws_endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
+    app = load(options.template, _parameters(options), aws_endpoint=endpoint)
+    variables = dict(options.env)
+    if endpoint is not None:
+        variables.setdefault("AWS_ENDPOINT_URL", endpoint)
+    settings = RuntimeSettings(
+        max_environments=options.max_environments,
+        variables=variables,
+        prewarm={name: int(count) for name, count in options.prewarm},
+        reload=not options.no_reload,
+    )
+    unknown = sorted(set(settings.prewarm) - set(app.functions))
+    if unknown:
+        raise StartFailed(f"--prewarm: the template has no function {unknown[0]}")
+    addresses = Addresses(options.host, options.port, options.lambda_port)
+    return Emulator(app, sink, addresses=addresses, settings=settings, aws_endpoint=endpoint)
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, str]:
+    """Parameter values: the file's, then those of the command line."""
+    values: dict[str, str] = {}
+    if options.params_file is not None:
+        try:
+            content = json.loads(options.params_file.read_text())
+        except ValueError as error:
+            raise StartFailed(f"{options.params_file} is no JSON: {error}") from error
+        if not isinstance(content, dict):
+            raise StartFailed(f"{options.params_file} must hold one JSON object")
+        values.update({name: str(value) for name, value in content.items()})
+    values.update(options.param)
+    return values
+
+
+def _write_ready(path: Path, emulator: Emulator) -> None:
+    """Say where everything is; whoever sees the file sees all of it."""
+    content = {
+        "pid": os.getpid(),
+        "gateway_url": emulator.gateway_url,
+        "gateway_urls": emulator.gateway_urls,
+        "lambda_url": emulator.lambda_url,
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content) + "\n")
+    temporary.replace(path)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _count_pair(text: str) -> tuple[str, str]:
+    name, value = _pair(text)
+    if not value.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not FUNCTION=COUNT")
+    return name, value
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+    return int(text)
+
+
+def _options(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
+    add = parser.add_argument
+    add("--template", type=Path, required=True, metavar="PATH", help="the SAM template")
+    add("--port", type=_port, default=3000, help="of the HTTP API; 0: any (default 3000)")
+    add("--lambda-port", type=_port, default=3001, help="of Lambda's API (default 3001)")
+    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add(
+        "--param",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="value of a template parameter",
+    )
+    add(
+        "--params-file",
+        type=Path,
+        metavar="PATH",
+        help="JSON object of parameter values; unlike --param it keeps secrets out of `ps`",
+    )
+    add(
+        "--env",
+        type=_pair,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="environment variable for every function, over the template's",
+    )
+    add(
+        "--aws-endpoint",
+        metavar="URL",
+        help="where queues, buses and schedules live (default $AWS_ENDPOINT_URL)",
+    )
+    add(
+        "--max-environments",
+        type=_positive,
+        default=RuntimeSettings.max_environments,
+        metavar="N",
+        help="environments of one function at most (default %(default)s)",
+    )
+    add(
+        "--prewarm",
+        type=_count_pair,
+        action="append",
+        default=[],
+        metavar="FUNCTION=N",
+        help="environments to have ready from the start",
+    )
+    add("--no-reload", action="store_true", help="keep environments when their code changes")
+    add(
+        "--ready-file",
+        type=Path,
+        metavar="PATH",
+        help="written as JSON once everything is up: pid, gateway_url, lambda_url",
+    )
+    add("--log-format", choices=["text", "json"], default="text")
+    return parser.parse_args(argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

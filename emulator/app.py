@@ -1,0 +1,199 @@
+"""Puts the emulator together: an application's functions, APIs, queues and schedules."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from emulator import mappings, provision, schedules
+from emulator.aws import Aws
+from emulator.gateway import Gateway
+from emulator.http1 import HttpServer
+from emulator.invoke_api import InvokeApi
+from emulator.logs import Kind, LogSink
+from emulator.runtime import Runtime, RuntimeSettings
+from emulator.runtime.events import Send
+from emulator.template.model import Application
+
+_PORTS_TRIED = 200
+_STOP_GRACE_S = 3.5
+_STOP_LIMIT_S = 5.0
+
+
+class StartFailed(Exception):
+    """The emulator cannot run this template here; the message is for people."""
+
+
+class _Running(Protocol):
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where to listen; a port that is taken gives way to the next free one."""
+
+    host: str = "127.0.0.1"
+    gateway_port: int = 3000
+    lambda_port: int = 3001
+
+
+class Emulator:
+    """A running application; `start`, then `stop`."""
+
+    def __init__(
+        self,
+        app: Application,
+        sink: LogSink,
+        *,
+        addresses: Addresses | None = None,
+        settings: RuntimeSettings | None = None,
+        aws_endpoint: str | None = None,
+    ) -> None:
+        self.app = app
+        self.gateway_urls: dict[str, str] = {}
+        self.lambda_url = ""
+        self._sink = sink
+        self._addresses = addresses or Addresses()
+        self._settings = settings or RuntimeSettings()
+        self._aws_endpoint = aws_endpoint
+        self._exits = contextlib.AsyncExitStack()
+        self._servers: list[HttpServer] = []
+        self._running: list[_Running] = []
+        self._runtime: Runtime | None = None
+
+    @property
+    def gateway_url(self) -> str | None:
+        """The URL of the template's first HTTP API, if it has any."""
+        return next(iter(self.gateway_urls.values()), None)
+
+    @property
+    def runtime(self) -> Runtime:
+        """The functions, once started."""
+        assert self._runtime is not None
+        return self._runtime
+
+    async def start(self) -> None:
+        """Make what the template declares and serve it; raises StartFailed, leaving nothing."""
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        for warning in self.app.warnings:
+            self._sink(Kind.PLATFORM, warning, level="WARNING")
+        aws = await self._connect()
+        if aws is not None:
+            await provision.provision(self.app, aws)
+        runtime = self._runtime = Runtime(
+            self.app.functions,
+            region=self.app.region,
+            sink=self._sink,
+            settings=self._settings,
+            send=_sender(aws) if aws is not None else None,
+        )
+        await runtime.start()
+        await self._serve(runtime)
+        if aws is not None:
+            self._running.append(mappings.start(self.app, runtime, aws))
+            self._running.append(schedules.start(self.app, runtime, aws))
+
+    async def stop(self) -> None:
+        """Accept nothing more, finish or kill what runs; no process is left."""
+        for server in self._servers:
+            server.stop_listening()
+        ending = [running.stop() for running in self._running]
+        if self._runtime is not None:
+            ending.append(self._runtime.close(_STOP_GRACE_S))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_LIMIT_S):
+                await asyncio.gather(*ending, return_exceptions=True)
+        for server in self._servers:
+            await server.close()
+        await self._exits.aclose()
+
+    async def _connect(self) -> Aws | None:
+        """The AWS endpoint, if the template has anything on it."""
+        app = self.app
+        needed = {
+            "queues": bool(app.queues or app.mappings),
+            "buses": bool(app.buses),
+            "rules": bool(app.rules),
+            "schedules": bool(app.schedules),
+        }
+        kinds = [kind for kind, is_needed in needed.items() if is_needed]
+        if not kinds:
+            return None
+        if self._aws_endpoint is None:
+            raise StartFailed(
+                f"the template has {', '.join(kinds)}: give --aws-endpoint (MiniStack, LocalStack)"
+            )
+        return await self._exits.enter_async_context(Aws(self._aws_endpoint, app.region))
+
+    async def _serve(self, runtime: Runtime) -> None:
+        addresses = self._addresses
+        port = addresses.gateway_port
+        for api in self.app.http_apis:
+            gateway = Gateway(api, self.app.account_id, runtime, self._sink)
+            url = await self._listen(gateway.server, port, f"HTTP API {api.logical_id}")
+            self.gateway_urls[api.logical_id] = url
+            port = gateway.server.port + 1 if port else 0
+        invoke_api = InvokeApi(runtime)
+        self.lambda_url = await self._listen(invoke_api.server, addresses.lambda_port, "Lambda")
+
+    async def _listen(self, server: HttpServer, port: int, what: str) -> str:
+        """Listen on the port or the next free one; the server's URL."""
+        host = self._addresses.host
+        for candidate in range(port, port + _PORTS_TRIED) if port else (0,):
+            try:
+                await server.listen(host, candidate)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    continue
+                raise StartFailed(f"cannot listen on {host}:{candidate}: {error}") from error
+            self._servers.append(server)
+            url = f"http://{host}:{server.port}"
+            taken = f" (port {port} is taken)" if port not in (0, server.port) else ""
+            self._sink(Kind.PLATFORM, f"{what}: {url}{taken}")
+            return url
+        raise StartFailed(f"no port is free from {port} to {port + _PORTS_TRIED - 1}")
+
+
+def _sender(aws: Aws) -> Send:
+    """Sends what becomes of failed events to a queue of the endpoint."""
+    urls: dict[str, str] = {}
+
+    async def send(arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:
+        if ":sqs:" not in arn:
+            raise ValueError("only SQS queues are emulated as destinations")
+        if arn not in urls:
+            answer = await aws.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])
+            urls[arn] = answer["QueueUrl"]
+        await aws.sqs.send_message(
+            QueueUrl=urls[arn],
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in (attributes or {}).items()
+            },
+        )
+
+    return send
+
+
+class SinkHandler(logging.Handler):
+    """Brings the log records of the emulator's own modules and its libraries to the sink."""
+
+    def __init__(self, sink: LogSink) -> None:
+        super().__init__(logging.INFO)
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one record over."""
+        self._sink(Kind.PLATFORM, self.format(record), level=record.levelname)
