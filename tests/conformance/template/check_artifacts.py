@@ -39,11 +39,13 @@ def problems_of_function(folder: Path, source: Path) -> Iterator[str]:
         yield f"{folder.name}: {name} is missing"
 
 
-def problems_of_layer(folder: Path, lock: str) -> Iterator[str]:
-    """Yield what is wrong with the layer's artifact, given the lock file's text."""
+def problems_of_layer(folder: Path, source: Path) -> Iterator[str]:
+    """Yield what is wrong with the layer's artifact, compared with the folder it comes from."""
     site = folder / "python"
-    if not (site / "paywright" / "__init__.py").is_file():
-        yield f"{folder.name}: the package paywright is missing"
+    own = {name for name in _files(source / "paywright") if not _unwanted(Path(name))}
+    for name in sorted(own - _files(site / "paywright")):
+        yield f"{folder.name}: paywright/{name} is missing"
+    lock = (source / "requirements.lock").read_text()
     locked = {(_normal(name), version) for name, version in PINNED.findall(lock)}
     installed = {_distribution(path) for path in site.glob("*.dist-info")}
     for name, version in sorted(locked - installed):
@@ -64,9 +66,7 @@ def problems_of_build(build: Path, repository: Path) -> Iterator[str]:
     resources = _resources(repository / "template.yaml")
     layer_bytes = 0
     for name, properties in resources["AWS::Serverless::LayerVersion"].items():
-        yield from problems_of_layer(
-            build / name, (repository / properties["ContentUri"] / "requirements.lock").read_text()
-        )
+        yield from problems_of_layer(build / name, repository / properties["ContentUri"])
         layer_bytes += size_bytes(build / name)
     for name, properties in resources["AWS::Serverless::Function"].items():
         yield from problems_of_function(build / name, repository / properties["CodeUri"])

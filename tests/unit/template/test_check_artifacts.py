@@ -31,9 +31,20 @@ def _elf(machine: int) -> bytes:
 
 
 @pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "shared"
+    _write(folder / "requirements.lock", LOCK.encode())
+    _write(folder / "paywright/__init__.py")
+    _write(folder / "paywright/db/payments.sql")
+    _write(folder / "paywright/__pycache__/__init__.cpython-311.pyc")
+    return folder
+
+
+@pytest.fixture
 def layer(tmp_path: Path) -> Path:
     folder = tmp_path / "SharedLayer"
     _write(folder / "python/paywright/__init__.py")
+    _write(folder / "python/paywright/db/payments.sql")
     _write(folder / "python/annotated_types-0.7.0.dist-info/METADATA")
     _write(folder / "python/psycopg_binary-3.3.9.dist-info/METADATA")
     _write(folder / "python/psycopg_binary.libs/libpq.so.5", _elf(EM_AARCH64))
@@ -41,8 +52,8 @@ def layer(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_good_layer_has_no_problems(layer: Path) -> None:
-    assert list(problems_of_layer(layer, LOCK)) == []
+def test_a_good_layer_has_no_problems(layer: Path, source: Path) -> None:
+    assert list(problems_of_layer(layer, source)) == []
 
 
 @pytest.mark.parametrize(
@@ -55,18 +66,20 @@ def test_a_good_layer_has_no_problems(layer: Path) -> None:
         ("python/extra-1.0.dist-info/METADATA", b"", "installed but not locked"),
     ],
 )
-def test_a_bad_file_is_named(layer: Path, name: str, content: bytes, problem: str) -> None:
+def test_a_bad_file_is_named(
+    layer: Path, source: Path, name: str, content: bytes, problem: str
+) -> None:
     _write(layer / name, content)
-    (found,) = problems_of_layer(layer, LOCK)
+    (found,) = problems_of_layer(layer, source)
     assert problem in found
 
 
-def test_what_is_missing_is_named(layer: Path) -> None:
-    (layer / "python/paywright/__init__.py").unlink()
+def test_what_is_missing_is_named(layer: Path, source: Path) -> None:
+    (layer / "python/paywright/db/payments.sql").unlink()
     (layer / "python/annotated_types-0.7.0.dist-info/METADATA").unlink()
     (layer / "python/annotated_types-0.7.0.dist-info").rmdir()
-    assert list(problems_of_layer(layer, LOCK)) == [
-        "SharedLayer: the package paywright is missing",
+    assert list(problems_of_layer(layer, source)) == [
+        "SharedLayer: paywright/db/payments.sql is missing",
         "SharedLayer: annotated-types 0.7.0 is locked but not installed",
     ]
 
