@@ -127,10 +127,11 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._expect()
+        assert self._transport is not None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._answer(400, b"no upgrade\n", close=True)
+            self._transport.close()  # the request has its answer; what follows is not HTTP
         except httptools.HttpParserError as error:
             too_large = isinstance(error.__context__, _TooLargeError)
             self._answer(413 if too_large else 400, b"not understood\n", close=True)
