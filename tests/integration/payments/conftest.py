@@ -56,7 +56,7 @@ def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 def new_merchant(owner: psycopg.Connection[Any]) -> Any:
     def make(**fields: Any) -> NewMerchant:
         clock = SystemClock()
-        wanted = {
+        wanted: dict[str, Any] = {
             "name": "Test",
             "email": f"{uuid.uuid4().hex}@example.com",
             "settlement_currency": "usd",

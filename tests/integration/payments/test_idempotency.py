@@ -13,6 +13,7 @@ import pytest
 from paywright import wiring
 from paywright.http.messages import Request
 from paywright.merchants.create import NewMerchant
+from paywright.settings import Settings
 from tests.api import Api
 
 
@@ -106,7 +107,7 @@ def test_parallel_requests_with_one_key_charge_once(
         from paywright.ids import parse_typeid
         from paywright.payments.authorize import Authorize, authorize
 
-        platform = wiring.assemble(wiring.Settings())
+        platform = wiring.assemble(Settings())
         request = Request(
             "POST",
             "/v1/payments",
