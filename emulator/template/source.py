@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +37,13 @@ class _Loader(yaml.SafeLoader):
         self.flatten_mapping(node)
         result = Map(_line(node))
         for key_node, value_node in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable) or isinstance(key, bytes):
+            # A key is what is written: to YAML 1.1, `No` and `On` would be false and true.
+            if not isinstance(key_node, yaml.ScalarNode):
                 raise _problem("a key must be text", key_node)
-            text = str(key)
-            if text in result:
-                raise _problem(f"the key {text} is written twice", key_node)
-            result.put(text, self.construct_object(value_node, deep=True), _line(key_node))
+            key = str(key_node.value)
+            if key in result:
+                raise _problem(f"the key {key} is written twice", key_node)
+            result.put(key, self.construct_object(value_node, deep=True), _line(key_node))
         return result
 
     def construct_short_form(self, suffix: str, node: yaml.Node) -> Map:

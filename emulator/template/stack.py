@@ -147,9 +147,12 @@ class Stack:
         if kind.startswith("AWS::Serverless::") and not self._uses_sam:
             reason = f"{kind} needs the line `Transform: AWS::Serverless-2016-10-31`"
             raise TemplateError(self.path, raw.line_of("Type"), reason)
-        condition = raw.get("Condition")
-        if condition and not self.resolver.condition(condition, raw.line_of("Condition")):
-            return False
+        if "Condition" in raw:
+            condition, where = raw["Condition"], raw.line_of("Condition")
+            if not isinstance(condition, str):
+                raise TemplateError(self.path, where, f"{name}: Condition must be a name in quotes")
+            if not self.resolver.condition(condition, where):
+                return False
         if kind not in catalogue.PROPERTIES and not catalogue.is_ignored(kind):
             self.warn(raw.line_of("Type"), f"{name}: the emulator does not run {kind}")
         return True

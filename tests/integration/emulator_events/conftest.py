@@ -64,13 +64,6 @@ class Endpoint:
         self.process.wait()
 
 
-@pytest.fixture(scope="session")
-def shared_endpoint() -> Iterator[Endpoint]:
-    endpoint = Endpoint()
-    yield endpoint
-    endpoint.kill()
-
-
 @pytest.fixture
 def own_endpoint() -> Iterator[Endpoint]:
     endpoint = Endpoint()
@@ -79,8 +72,8 @@ def own_endpoint() -> Iterator[Endpoint]:
 
 
 @pytest.fixture
-async def aws(shared_endpoint: Endpoint) -> AsyncIterator[Aws]:
-    async with Aws(shared_endpoint.url, REGION) as clients:
+async def aws(aws_endpoint_url: str) -> AsyncIterator[Aws]:
+    async with Aws(aws_endpoint_url, REGION) as clients:
         yield clients
 
 
