@@ -6,13 +6,16 @@ import json
 import os
 import sys
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from cli.paths import CHECKOUT, TEMPLATE, Home, write_private
 from emulator.services import ports
 from emulator.services.process import Child, spawn
 from emulator.services.server import Server, environment
+
+# The way of a first payment, so that it does not wait for interpreters to start.
+_PREWARMED = ("authorize", "merchant", "webhook")
 
 
 class Receiver(Server):
@@ -97,6 +100,7 @@ class Emulator(Server):
                 *("--aws-endpoint", self.aws_endpoint_url),
                 *("--ready-file", str(self._ready_file)),
                 *("--log-format", "json"),
+                *(f"--prewarm={name}=1" for name in _PREWARMED),
             ],
             log=self.log,
             env=environment(aws_environment(self.aws_endpoint_url)),
@@ -104,8 +108,16 @@ class Emulator(Server):
         )
 
     def ready(self) -> bool:
-        """Whether it has said so."""
-        return self.running() and _is_json(self._ready_file)
+        """Whether it has said so, and where: it goes to another port if one is taken by then."""
+        if not self.running():
+            return False
+        try:
+            said = json.loads(self._ready_file.read_text())
+            self.port = urlsplit(said["gateway_url"]).port or self.port
+            self.lambda_port = urlsplit(said["lambda_url"]).port or self.lambda_port
+        except (OSError, ValueError, KeyError):
+            return False
+        return True
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:
@@ -117,11 +129,3 @@ def aws_environment(endpoint_url: str) -> dict[str, str]:
     }
     given = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     return {**defaults, **given, "AWS_ENDPOINT_URL": endpoint_url}
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_text())
-    except (OSError, ValueError):
-        return False
-    return True
