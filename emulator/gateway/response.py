@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from emulator.http1 import JSON_TYPE, Header
@@ -17,7 +18,7 @@ from emulator.http1 import JSON_TYPE, Header
 _TEXT_TYPE: Header = (b"content-type", b"text/plain; charset=utf-8")
 # What belongs to the connection is the gateway's to say.
 _NOT_THE_FUNCTIONS = frozenset(
-    {"connection", "content-length", "transfer-encoding", "keep-alive", "upgrade"}
+    {b"connection", b"content-length", b"transfer-encoding", b"keep-alive", b"upgrade"}
 )
 # RFC 9110: a name is a token.
 _NAME_EXTRA = frozenset("!#$%&'*+-.^_`|~")
@@ -71,13 +72,17 @@ def _headers(value: Any) -> list[Header]:
         raise Malformed("headers must be an object")
     headers: list[Header] = []
     for name, content in value.items():
-        lowered = name.lower()
-        if content is None or lowered in _NOT_THE_FUNCTIONS:
-            continue
-        if not name.isascii() or not all(c.isalnum() or c in _NAME_EXTRA for c in name):
-            raise Malformed(f"header name {name!r:.100}")
-        headers.append((lowered.encode("ascii"), _header_value(content)))
+        lowered = _header_name(name)
+        if content is not None and lowered not in _NOT_THE_FUNCTIONS:
+            headers.append((lowered, _header_value(content)))
     return headers
+
+
+@lru_cache(maxsize=1_024)
+def _header_name(name: str) -> bytes:
+    if not name.isascii() or not all(c.isalnum() or c in _NAME_EXTRA for c in name):
+        raise Malformed(f"header name {name!r:.100}")
+    return name.lower().encode("ascii")
 
 
 def _header_value(content: Any) -> bytes:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
 
-from emulator.gateway import event, response
+from emulator.gateway import response
 from emulator.gateway.cors import CorsPolicy
-from emulator.gateway.event import Sighting
+from emulator.gateway.event import EventBuilder, Sighting
 from emulator.gateway.routes import Match, RouteTable
 from emulator.gateway.throttle import TokenBucket, bucket
 from emulator.http1 import Header, HttpServer, Limits, Request
@@ -65,8 +65,7 @@ class Gateway:
     """One HTTP API on one port."""
 
     def __init__(self, api: HttpApi, account_id: str, runtime: Submitter, sink: LogSink) -> None:
-        self._api = api
-        self._account_id = account_id
+        self._events = EventBuilder(api, account_id)
         self._runtime = runtime
         self._sink = sink
         self._loop = asyncio.get_running_loop()
@@ -126,14 +125,7 @@ class Gateway:
         exchange.route_key = route.key
         exchange.function = route.function
         sighting = exchange.sighting
-        payload = event.build(
-            exchange.request,
-            self._api,
-            account_id=self._account_id,
-            route_key=route.key,
-            path_parameters=match.path_parameters,
-            sighting=sighting,
-        )
+        payload = self._events.build(exchange.request, route.key, match.path_parameters, sighting)
         if len(payload) > _MAX_EVENT_BYTES:
             self._answer(exchange, 413)
             return

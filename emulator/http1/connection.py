@@ -60,6 +60,14 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._limits = server.limits
         self._loop = server.loop
+        self._allowances = {
+            _Phase.IDLE: server.limits.idle_s,
+            _Phase.HEAD: server.limits.head_s,
+            _Phase.BODY: server.limits.body_s,
+            _Phase.BUSY: None,
+            _Phase.WRITING: server.limits.write_s,
+            _Phase.CLOSING: _LINGER_S,
+        }
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport | None = None
         self._phase = _Phase.BUSY
@@ -67,7 +75,10 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._receiving: Request | None = None
-        self._head_bytes = 0
+        self._head_bytes = 0  # as received, for a head that does not end
+        self._size = 0  # of the headers parsed
+        self._expected = 0  # what content-length says
+        self._must_continue = False
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_done = False
@@ -147,6 +158,9 @@ class Connection(asyncio.Protocol):
         self._receiving = Request(self)
         self._head_bytes = 0
         self._head_done = False
+        self._size = 0
+        self._expected = 0
+        self._must_continue = False
         self._body.clear()
         self._body_bytes = 0
 
@@ -157,8 +171,15 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Parser: one header."""
-        if self._receiving is not None:
-            self._receiving.headers.append((name.lower(), value))
+        if self._receiving is None:
+            return
+        name = name.lower()
+        self._receiving.headers.append((name, value))
+        self._size += len(name) + len(value) + 4
+        if name == b"content-length":
+            self._expected = int(value)
+        elif name == b"expect":
+            self._must_continue = value == b"100-continue"
 
     def on_headers_complete(self) -> None:
         """Parser: the head is there; refuse it if it is too large."""
@@ -168,14 +189,11 @@ class Connection(asyncio.Protocol):
         self._head_done = True
         request.method = self._parser.get_method().decode("ascii")
         request.keep_alive = self._parser.should_keep_alive()
-        size = len(request.target) + sum(len(n) + len(v) + 4 for n, v in request.headers)
-        if size > self._limits.head_bytes:
+        if self._size + len(request.target) > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-            return
-        length = request.header(b"content-length")
-        if length is not None and int(length) > self._limits.body_bytes:
+        elif self._expected > self._limits.body_bytes:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        elif request.header(b"expect") == b"100-continue" and self._transport is not None:
+        elif self._must_continue and self._transport is not None:
             self._transport.write(_CONTINUE)
 
     def on_body(self, body: bytes) -> None:
@@ -253,7 +271,8 @@ class Connection(asyncio.Protocol):
             self._enter(_Phase.BODY if self._head_done else _Phase.HEAD)
         else:
             self._enter(_Phase.IDLE)
-        self._throttle_reading()
+        if self._queue or self._reading_paused:
+            self._throttle_reading()
 
     def _throttle_reading(self) -> None:
         full = len(self._queue) >= _PIPELINE_LIMIT
@@ -307,28 +326,13 @@ class Connection(asyncio.Protocol):
         if phase is self._phase:
             return
         self._phase = phase
-        seconds = self._allowance(phase)
+        seconds = self._allowances[phase]
         self._deadline = math.inf if seconds is None else self._loop.time() + seconds
         if self._deadline < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
             self._timer_at = self._deadline
             self._timer = self._loop.call_at(self._deadline, self._on_timer)
-
-    def _allowance(self, phase: _Phase) -> float | None:
-        match phase:
-            case _Phase.IDLE:
-                return self._limits.idle_s
-            case _Phase.HEAD:
-                return self._limits.head_s
-            case _Phase.BODY:
-                return self._limits.body_s
-            case _Phase.BUSY:
-                return None
-            case _Phase.WRITING:
-                return self._limits.write_s
-            case _Phase.CLOSING:
-                return _LINGER_S
 
     def _on_timer(self) -> None:
         # A deadline that moved on only moves the timer when it fires: requests stay cheap.
