@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError
 
 from emulator.aws import Aws, error_code
@@ -15,7 +16,7 @@ from emulator.template.model import Application
 _LOG = logging.getLogger(__name__)
 _MISSING = frozenset({"QueueDoesNotExist", "ResourceNotFoundException"})
 
-EndpointError = (BotoCoreError, ClientError, OSError, TimeoutError)
+EndpointError = (BotoCoreError, ClientError, aiohttp.ClientError, OSError, TimeoutError)
 """What a call to the endpoint may raise."""
 
 

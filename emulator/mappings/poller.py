@@ -12,7 +12,7 @@ from emulator.aws import MAX_WAIT_S
 from emulator.backoff import Backoff
 from emulator.endpoint import Endpoint, EndpointError
 from emulator.invocations import Invoker, InvokeResult, Throttled, UnknownFunction
-from emulator.mappings.records import Message, failures, payloads
+from emulator.mappings.records import Message, events, failures, record, record_filter
 from emulator.template.model import QueueMapping
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class Poller:
         self._invoker = invoker
         self._slots = asyncio.Semaphore(_concurrency(mapping, endpoint))
         self._visibility_s = _visibility_s(mapping, endpoint)
+        self._passes = record_filter(mapping.filters)
         self._queue_url: str | None = None
         self._backoff = Backoff(0.1, 5.0)
         self._batches: set[asyncio.Task[None]] = set()
@@ -47,7 +48,13 @@ class Poller:
         """Work until cancelled; batches then under way go on, see `drain`."""
         while True:
             await self._slots.acquire()
-            messages = await self._collect()
+            try:
+                messages = await self._collect()
+            except Exception:
+                _LOG.exception("receiving from %s failed, trying on", self._mapping.queue_name)
+                self._slots.release()
+                await asyncio.sleep(self._backoff.next_s())
+                continue
             task = asyncio.create_task(self._process(messages))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
@@ -103,27 +110,32 @@ class Poller:
         return messages
 
     async def _process(self, messages: Sequence[Message]) -> None:
-        region = self._endpoint.app.region
+        """Invoke the function, and delete what it has done and what the filters keep from it."""
         try:
-            for batch, payload in payloads(messages, self._mapping.queue_arn, region):
-                result = await self._invoke(batch, payload)
+            by_id = {message["MessageId"]: message for message in messages}
+            arn, region = self._mapping.queue_arn, self._endpoint.app.region
+            every = [record(message, arn, region) for message in messages]
+            passed = [item for item in every if self._passes(item)]
+            unwanted = by_id.keys() - {item["messageId"] for item in passed}
+            await self._delete([by_id[name] for name in unwanted])
+            for ids, payload in events(passed):
+                trace_id = by_id[ids[0]].get("Attributes", {}).get("AWSTraceHeader")
+                result = await self._invoke(payload, trace_id)
                 if result is not None:
-                    partial = self._mapping.report_batch_item_failures
-                    failed = failures(result, batch, partial)
-                    await self._delete([m for m in batch if m["MessageId"] not in failed])
+                    failed = failures(result, ids, self._mapping.report_batch_item_failures)
+                    await self._delete([by_id[name] for name in ids if name not in failed])
         except Exception:
             _LOG.exception("a batch of %s is left to its queue", self._mapping.queue_name)
         finally:
             self._slots.release()
 
-    async def _invoke(self, batch: Sequence[Message], payload: bytes) -> InvokeResult | None:
+    async def _invoke(self, payload: bytes, trace_id: str | None) -> InvokeResult | None:
         """Return the outcome; None if the function stayed throttled until it was too late.
 
         Too late is half of the visibility timeout: the rest is the function's to work in.
         """
         backoff = Backoff(0.05, 2.0)
         deadline = time.monotonic() + self._visibility_s / 2
-        trace_id = batch[0].get("Attributes", {}).get("AWSTraceHeader")
         while True:
             try:
                 return await self._invoker.invoke(

@@ -8,44 +8,88 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from emulator.invocations import InvokeResult
+from emulator.patterns import compile_pattern
 
 Message = Mapping[str, Any]
 """A message as SQS's ReceiveMessage gives it."""
+
+Record = Mapping[str, Any]
+"""A message as a function gets it."""
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 _ENVELOPE_BYTES = 20
 
 
-def payloads(
-    messages: Sequence[Message], queue_arn: str, region: str
-) -> Iterator[tuple[list[Message], bytes]]:
-    """Yield the messages with their event; more than one only to stay within Lambda's 6 MB."""
-    batch: list[Message] = []
-    records: list[str] = []
+def record(message: Message, queue_arn: str, region: str) -> dict[str, Any]:
+    """Return a message as the function sees it."""
+    attributes = message.get("MessageAttributes", {})
+    result = {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": dict(message.get("Attributes", {})),
+        "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": queue_arn,
+        "awsRegion": region,
+    }
+    if "MD5OfMessageAttributes" in message:
+        result["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
+    return result
+
+
+def record_filter(patterns: Sequence[Mapping[str, Any]]) -> Callable[[Record], bool]:
+    """Return whether a record passes one of the mapping's filters; without any, all pass.
+
+    A pattern for fields of the body is for bodies that are JSON objects; no other body passes it.
+    Source: AWS Lambda Developer Guide, "Using event filtering with an Amazon SQS event source".
+    """
+    if not patterns:
+        return lambda _record: True
+    matchers = [
+        (compile_pattern(pattern), isinstance(pattern.get("body"), Mapping)) for pattern in patterns
+    ]
+
+    def passes(record: Record) -> bool:
+        parsed = {**record, "body": _json_object(record["body"])}
+        return any(
+            matches(parsed if wants_json else record)
+            for matches, wants_json in matchers
+            if not wants_json or parsed["body"] is not None
+        )
+
+    return passes
+
+
+def events(records: Iterable[Record]) -> Iterator[tuple[list[str], bytes]]:
+    """Yield the records' ids and their event; several only to stay within Lambda's 6 MB."""
+    ids: list[str] = []
+    parts: list[str] = []
     size = _ENVELOPE_BYTES
-    for message in messages:
-        record = json.dumps(_record(message, queue_arn, region), separators=(",", ":"))
-        if batch and size + len(record) > MAX_PAYLOAD_BYTES:
-            yield batch, _event(records)
-            batch, records, size = [], [], _ENVELOPE_BYTES
-        batch.append(message)
-        records.append(record)
-        size += len(record) + 1
-    if batch:
-        yield batch, _event(records)
+    for item in records:
+        text = json.dumps(item, separators=(",", ":"))
+        if ids and size + len(text) > MAX_PAYLOAD_BYTES:
+            yield ids, _event(parts)
+            ids, parts, size = [], [], _ENVELOPE_BYTES
+        ids.append(item["messageId"])
+        parts.append(text)
+        size += len(text) + 1
+    if ids:
+        yield ids, _event(parts)
 
 
-def failures(result: InvokeResult, messages: Sequence[Message], is_partial: bool) -> set[str]:
-    """Return the ids of the messages that stay in the queue.
+def failures(result: InvokeResult, ids: Sequence[str], is_partial: bool) -> set[str]:
+    """Return which messages of a batch stay in the queue.
 
     `is_partial` says that the mapping has ReportBatchItemFailures. An answer that Lambda cannot
     read, or that names a message not in the batch, fails the whole batch.
     """
-    every = {message["MessageId"] for message in messages}
+    every = set(ids)
     if result.function_error is not None:
         return every
     if not is_partial:
@@ -73,22 +117,12 @@ def _event(records: Sequence[str]) -> bytes:
     return f'{{"Records":[{",".join(records)}]}}'.encode()
 
 
-def _record(message: Message, queue_arn: str, region: str) -> dict[str, Any]:
-    attributes = message.get("MessageAttributes", {})
-    record = {
-        "messageId": message["MessageId"],
-        "receiptHandle": message["ReceiptHandle"],
-        "body": message["Body"],
-        "attributes": dict(message.get("Attributes", {})),
-        "messageAttributes": {name: _attribute(value) for name, value in attributes.items()},
-        "md5OfBody": message["MD5OfBody"],
-        "eventSource": "aws:sqs",
-        "eventSourceARN": queue_arn,
-        "awsRegion": region,
-    }
-    if "MD5OfMessageAttributes" in message:
-        record["md5OfMessageAttributes"] = message["MD5OfMessageAttributes"]
-    return record
+def _json_object(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulator.patterns import PatternError, compile_pattern
 from emulator.template import catalogue
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Queue, QueueMapping
@@ -116,7 +117,10 @@ def _filters(criteria: Properties) -> list[dict[str, Any]]:
     filters = []
     for item in criteria.sections("Filters"):
         pattern = item.json("Pattern")
-        if pattern is None:
-            raise item.fail("Pattern", "is required")
+        try:
+            compile_pattern(pattern)
+        except PatternError as error:
+            raise item.fail("Pattern", f"is not valid: {error}") from None
+        assert pattern is not None
         filters.append(pattern)
     return filters

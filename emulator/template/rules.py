@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.cron.expressions import ExpressionError, moment, parse, time_zone
+from emulator.patterns import PatternError, compile_pattern
 from emulator.template import catalogue
 from emulator.template.model import EventBus, Rule, Schedule, Target
 from emulator.template.properties import Properties
@@ -69,8 +70,11 @@ class Timetable:
         bus = (properties.text("EventBusName") or "default").rsplit("/", 1)[-1]
         if expression and bus != "default":
             raise properties.fail("ScheduleExpression", "is only for rules on the default bus")
+        if pattern:
+            _check(properties, "EventPattern", lambda: compile_pattern(pattern))
         if expression:
             _check(properties, "ScheduleExpression", lambda: parse(expression))
+        self._warn_of_targets(properties, targets, is_scheduled=expression is not None)
         self.rules.append(
             Rule(logical_id, name, bus, pattern, expression, targets, self._is_enabled(properties))
         )
@@ -98,6 +102,17 @@ class Timetable:
                 enabled=self._is_enabled(properties),
             )
         )
+
+    def _warn_of_targets(
+        self, properties: Properties, targets: tuple[Target, ...], *, is_scheduled: bool
+    ) -> None:
+        reason = None
+        if is_scheduled and any(item.input_path or item.input_transformer for item in targets):
+            reason = "InputPath and InputTransformer of a scheduled rule are not emulated"
+        if not is_scheduled and any(":lambda:" in item.arn for item in targets):
+            reason = "events go to queues only; let the rule feed a queue, and that the function"
+        if reason:
+            self.stack.warn(properties.raw.line, f"{properties.where}: {reason}")
 
     def _is_enabled(self, properties: Properties) -> bool:
         state = properties.text("State")
@@ -137,7 +152,7 @@ class Timetable:
 def _check(properties: Properties, key: str, read: Callable[[], object]) -> None:
     try:
         read()
-    except ExpressionError as error:
+    except (ExpressionError, PatternError) as error:
         raise properties.fail(key, f"is not valid: {error}") from None
 
 

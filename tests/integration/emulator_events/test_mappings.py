@@ -257,6 +257,18 @@ async def test_a_window_ends_with_what_there_is(
         assert 0.9 < time.perf_counter() - began < 3
 
 
+async def test_what_a_filter_keeps_out_is_deleted(
+    aws: Aws, load_app: Callable[[str], Application], running: Running
+) -> None:
+    filters = 'FilterCriteria: {Filters: [{Pattern: \'{"body": {"kind": ["good"]}}\'}]}'
+    app = load_app(QUEUE + FUNCTION % filters)  # esm-25
+    async with running(app, nothing) as invoker:
+        await send(aws, app, '{"kind": "bad"}', "not JSON", '{"kind": "good"}')
+        await until_empty(aws, app.mappings[0].queue_name)
+    assert [text for event in invoker.events for text in bodies(event)] == ['{"kind": "good"}']
+    assert await depth(aws, app.mappings[0].queue_name.replace("-q", "-dlq")) == 0
+
+
 async def test_throttling_loses_nothing_and_counts_no_receive(
     aws: Aws, load_app: Callable[[str], Application]
 ) -> None:

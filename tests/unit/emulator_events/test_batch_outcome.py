@@ -13,7 +13,7 @@ import pytest
 
 from emulator.invocations import InvokeResult
 from emulator.mappings import records
-from emulator.mappings.records import failures, payloads
+from emulator.mappings.records import events, failures, record, record_filter
 
 ALL = {"id1", "id2", "id3"}
 
@@ -28,7 +28,7 @@ def message(number: int, body: str = "b", **more: Any) -> dict[str, Any]:
     }
 
 
-BATCH = [message(number) for number in (1, 2, 3)]
+BATCH = ["id1", "id2", "id3"]
 
 
 @pytest.mark.parametrize(
@@ -81,8 +81,8 @@ def test_record_shape() -> None:  # esm-23
         },
         MD5OfMessageAttributes="6",
     )
-    ((batch, payload),) = payloads([given], "arn:aws:sqs:us-east-1:1:q", "us-east-1")
-    assert batch == [given]
+    ((ids, payload),) = events([record(given, "arn:aws:sqs:us-east-1:1:q", "us-east-1")])
+    assert ids == ["id1"]
     assert json.loads(payload) == {
         "Records": [
             {
@@ -115,8 +115,28 @@ def test_record_shape() -> None:  # esm-23
 
 
 def test_a_batch_over_6_mb_becomes_several_invocations() -> None:
-    big = [message(number, "x" * 1_000_000) for number in range(10)]
-    parts = list(payloads(big, "arn:aws:sqs:us-east-1:1:q", "us-east-1"))
-    assert [m["MessageId"] for batch, _ in parts for m in batch] == [f"id{n}" for n in range(10)]
+    big = [record(message(number, "x" * 1_000_000), "a", "b") for number in range(10)]
+    parts = list(events(big))
+    assert [name for ids, _ in parts for name in ids] == [f"id{number}" for number in range(10)]
     assert len(parts) == 2
     assert all(len(payload) <= records.MAX_PAYLOAD_BYTES for _, payload in parts)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "body", "passes"),
+    [
+        ({"body": {"my-key": ["my-value"]}}, '{"my-key": "my-value"}', True),  # esm-25
+        ({"body": {"my-key": ["my-value"]}}, '{"my-key": "other"}', False),
+        ({"body": {"my-key": ["my-value"]}}, "my-value", False),
+        ({"body": {"my-key": [{"exists": False}]}}, "not JSON", False),
+        ({"body": {"my-key": [{"exists": False}]}}, "{}", True),
+        ({"body": ["plain"]}, "plain", True),
+        ({"body": [{"prefix": "pl"}]}, '{"a": 1}', False),
+        ({"messageId": ["id1"]}, "x", True),
+    ],
+)
+def test_filters(pattern: Any, body: str, passes: bool) -> None:
+    given = record(message(1, body), "a", "b")
+    assert record_filter([pattern])(given) is passes
+    assert record_filter([{"messageId": ["no"]}, pattern])(given) is passes
+    assert record_filter([])(given)

@@ -355,6 +355,16 @@ def test_schedules_that_aws_refuses(read: Load, properties: str, message: str) -
     assert str(caught.value).startswith("template.yaml:9: ")
 
 
+def test_a_rule_that_targets_a_function_is_told(read: Load) -> None:
+    event = "{Type: EventBridgeRule, Properties: {Pattern: {source: [a]}}}"
+    app = read(SAM + f"Resources:{FUNCTION}      Events: {{A: {event}}}\n")
+    (warning,) = app.warnings
+    assert warning.startswith("template.yaml:9: Function Work: Events: A: Properties: events go to")
+    event = "{Type: EventBridgeRule, Properties: {Pattern: {source: a}}}"
+    with pytest.raises(TemplateError, match='"source" must be an object or an array'):
+        read(SAM + f"Resources:{FUNCTION}      Events: {{A: {event}}}\n")
+
+
 def test_unknown_things_are_told_with_their_line_and_the_rest_runs(read: Load) -> None:
     app = read(
         SAM

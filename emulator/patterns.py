@@ -1,0 +1,223 @@
+"""Event patterns: which events a rule or a filter lets through.
+
+Source: Amazon EventBridge User Guide, "Creating Amazon EventBridge event patterns" and "Comparison
+operators for use in event patterns".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import operator
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Matcher = Callable[[Mapping[str, Any]], bool]
+"""Whether an event matches."""
+
+_Leaf = Callable[[Sequence[Any]], bool]
+"""Whether the scalars at a pattern's key match; none of them means that the key is absent."""
+_Scalar = Callable[[Any], bool]
+
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_MAX_WILDCARDS = 5
+"""AWS computes a pattern's complexity; with six stars in one text it was seen to refuse."""
+
+
+class PatternError(ValueError):
+    """The event pattern is not valid; the message says why."""
+
+
+def compile_pattern(pattern: Any) -> Matcher:
+    """Return the pattern as a function; raise PatternError for one that AWS would refuse."""
+    if not isinstance(pattern, Mapping) or not pattern:
+        raise PatternError("an event pattern is an object that is not empty")
+    matches = _object(_nested(pattern))
+    return lambda event: matches(_nested(event))
+
+
+def _nested(value: Any) -> Any:
+    """Return the value with `{"a.b": c}` written as `{"a": {"b": c}}`: to AWS they are the same."""
+    if isinstance(value, list):
+        return [_nested(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        *parents, last = key.split(".")
+        place = result
+        for parent in parents:
+            inner = place.setdefault(parent, {})
+            place = inner if isinstance(inner, dict) else {}
+        place[last] = _nested(item)
+    return result
+
+
+def _object(pattern: Mapping[str, Any]) -> Matcher:
+    if not pattern:
+        raise PatternError("empty objects are not allowed")
+    conditions = [_condition(key, value) for key, value in pattern.items()]
+    return lambda event: all(condition(event) for condition in conditions)
+
+
+def _condition(key: str, value: Any) -> Matcher:
+    if key == "$or" and isinstance(value, list) and len(value) > 1:
+        if not all(isinstance(choice, Mapping) for choice in value):
+            raise PatternError("$or is an array of objects")
+        choices = [_object(choice) for choice in value]
+        return lambda event: any(choice(event) for choice in choices)
+    if isinstance(value, Mapping):
+        inner = _object(value)
+        return lambda event: any(inner(child) for child in _objects(event.get(key)))
+    if not isinstance(value, list):
+        raise PatternError(f'"{key}" must be an object or an array')
+    if not value:
+        raise PatternError("empty arrays are not allowed")
+    leaves = [_leaf(item) for item in value]
+
+    def matches(event: Mapping[str, Any]) -> bool:
+        found = _scalars(event[key]) if key in event else []
+        return any(leaf(found) for leaf in leaves)
+
+    return matches
+
+
+def _objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects at a key; an empty one for what is not there, where nothing exists."""
+    children = value if isinstance(value, list) else [value]
+    return [child for child in children if isinstance(child, Mapping)] or [{}]
+
+
+def _scalars(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return [scalar for item in value for scalar in _scalars(item)]
+    return [] if isinstance(value, Mapping) else [value]
+
+
+def _leaf(item: Any) -> _Leaf:
+    if isinstance(item, Mapping):
+        if len(item) != 1:
+            raise PatternError("an operator is an object with one key")
+        ((name, operand),) = item.items()
+        if name == "exists":
+            if not isinstance(operand, bool):
+                raise PatternError("exists match pattern must be either true or false")
+            return lambda found: bool(found) is operand
+        test = _operator(name, operand)
+    else:
+        test = _equal(item)
+    return lambda found: any(test(scalar) for scalar in found)
+
+
+def _operator(name: str, operand: Any) -> _Scalar:
+    if name == "anything-but":
+        return _anything_but(operand)
+    if name == "numeric":
+        return _numeric(operand)
+    if name == "cidr":
+        return _cidr(operand)
+    if name in ("prefix", "suffix", "equals-ignore-case", "wildcard"):
+        return _text_operator(name, operand)
+    raise PatternError(f"unrecognized match type {name}")
+
+
+def _equal(wanted: Any) -> _Scalar:
+    if isinstance(wanted, list):
+        raise PatternError("a list within a list is not allowed")
+    if _is_number(wanted):
+        return lambda scalar: _is_number(scalar) and scalar == wanted
+    return lambda scalar: type(scalar) is type(wanted) and scalar == wanted
+
+
+def _anything_but(operand: Any) -> _Scalar:
+    if isinstance(operand, Mapping) and len(operand) == 1:
+        ((name, inner),) = operand.items()
+        if name not in ("prefix", "suffix", "equals-ignore-case", "wildcard"):
+            raise PatternError(f"anything-but does not support {name}")
+        items = inner if isinstance(inner, list) else [inner]
+        tests = [_text_operator(name, item) for item in items]
+    else:
+        items = operand if isinstance(operand, list) else [operand]
+        if any(isinstance(item, (Mapping, list, bool)) or item is None for item in items):
+            raise PatternError("inside anything-but, only texts and numbers are supported")
+        tests = [_equal(item) for item in items]
+    if not tests:
+        raise PatternError("anything-but must not be empty")
+    return lambda scalar: not any(test(scalar) for test in tests)
+
+
+def _text_operator(name: str, operand: Any) -> _Scalar:
+    if name in ("prefix", "suffix") and isinstance(operand, Mapping):
+        folded = operand.get("equals-ignore-case")
+        if len(operand) != 1 or not isinstance(folded, str):
+            raise PatternError(f"{name} match pattern must be a string")
+        test = _text_operator(name, folded.casefold())
+        return lambda scalar: isinstance(scalar, str) and test(scalar.casefold())
+    if not isinstance(operand, str):
+        raise PatternError(f"{name} match pattern must be a string")
+    if name == "wildcard":
+        regular = _wildcard(operand)
+        return lambda scalar: isinstance(scalar, str) and regular.fullmatch(scalar) is not None
+    if name == "equals-ignore-case":
+        wanted = operand.casefold()
+        return lambda scalar: isinstance(scalar, str) and scalar.casefold() == wanted
+    if not operand:
+        raise PatternError("an empty prefix or suffix is not allowed")
+    if name == "prefix":
+        return lambda scalar: isinstance(scalar, str) and scalar.startswith(operand)
+    return lambda scalar: isinstance(scalar, str) and scalar.endswith(operand)
+
+
+def _wildcard(text: str) -> re.Pattern[str]:
+    parts = re.findall(r"\\[*\\]|\*|[^*\\]+|\\", text)
+    stars = parts.count("*")
+    if any(pair == ("*", "*") for pair in itertools.pairwise(parts)):
+        raise PatternError("consecutive wildcard characters are not allowed")
+    if "\\" in parts:
+        raise PatternError("a backslash must be followed by * or a backslash")
+    if stars > _MAX_WILDCARDS:
+        raise PatternError("the pattern is too complex: use fewer wildcard characters")
+    literal = (".*" if part == "*" else re.escape(part.removeprefix("\\")) for part in parts)
+    return re.compile("".join(literal), re.DOTALL)
+
+
+def _numeric(operand: Any) -> _Scalar:
+    if not isinstance(operand, list):
+        raise PatternError("the value of numeric must be an array")
+    pairs = list(zip(operand[::2], operand[1::2], strict=False))
+    is_whole = len(operand) in (2, 4) and all(
+        name in _COMPARISONS and _is_number(bound) for name, bound in pairs
+    )
+    if not is_whole:
+        raise PatternError("numeric takes one or two comparisons, each with a number")
+    return lambda scalar: (
+        _is_number(scalar) and all(_COMPARISONS[name](scalar, bound) for name, bound in pairs)
+    )
+
+
+def _cidr(operand: Any) -> _Scalar:
+    try:
+        network = ipaddress.ip_network(operand, strict=False) if "/" in operand else None
+    except (TypeError, ValueError):
+        network = None
+    if network is None:
+        raise PatternError(f"{operand!r} is not a network such as 10.0.0.0/24")
+
+    def matches(scalar: Any) -> bool:
+        try:
+            return isinstance(scalar, str) and ipaddress.ip_address(scalar) in network
+        except ValueError:
+            return False
+
+    return matches
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
