@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,15 +77,16 @@ class Queue:
         return found
 
 
-@pytest.fixture
-def own_database_url(new_database_url: Callable[[], str]) -> str:
-    """A database of this test alone: a relay takes whatever is in an outbox."""
-    return new_database_url()
+@pytest.fixture(scope="session")
+def own_database_url(servers: Servers) -> str:
+    """A database of these tests alone: a relay takes whatever is in an outbox."""
+    return servers.create_database(f"outbox_{uuid.uuid4().hex[:12]}")
 
 
 @pytest.fixture
 def outbox(own_database_url: str) -> Iterator[Outbox]:
     with psycopg.connect(own_database_url, autocommit=True) as connection:
+        connection.execute("TRUNCATE outbox, events")
         yield Outbox(connection)
 
 

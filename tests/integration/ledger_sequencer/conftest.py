@@ -1,0 +1,122 @@
+"""A database with a ledger of its own: sequencer and verification look at all of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from paywright.clock import SystemClock
+from paywright.db import Database
+from paywright.ids import UuidSource
+from tests.services import Servers
+
+IDS = UuidSource(SystemClock())
+Line = tuple[str, str, int]
+"""Side, account type and amount in usd; `cash` is the simulator's."""
+
+
+def sale(amount: int) -> list[Line]:
+    """The entries of a sale without costs."""
+    fee = amount // 100
+    lines = [
+        ("debit", "cash", amount),
+        ("credit", "merchant_balance", amount - fee),
+        ("credit", "platform_fee", fee),
+    ]
+    return [line for line in lines if line[2]]
+
+
+@dataclass
+class Ledger:
+    """The owner's view of the ledger."""
+
+    owner: psycopg.Connection[Any]
+    merchant_id: uuid.UUID
+
+    def post(
+        self,
+        lines: Sequence[Line],
+        *,
+        merchant_id: uuid.UUID | None = None,
+        livemode: bool = False,
+        journal_id: uuid.UUID | None = None,
+    ) -> uuid.UUID:
+        """Write a journal as payments do: journal, entries and list in one transaction."""
+        merchant_id = merchant_id or self.merchant_id
+        journal_id = journal_id or IDS.new()
+        now = datetime.now(UTC)
+        with self.owner.transaction():
+            self.owner.execute(
+                "INSERT INTO journals (merchant_id, id, livemode, transaction_id, kind, created_at)"
+                " VALUES (%s, %s, %s, %s, 'capture', %s)",
+                [merchant_id, journal_id, livemode, journal_id, now],
+            )
+            self.owner.execute(
+                "INSERT INTO ledger_entries (merchant_id, id, journal_id, transaction_id, livemode,"
+                " entry_type, account_type, processor, amount, currency, created_at)"
+                " SELECT %s, id, %s, %s, %s, side, account,"
+                " CASE account WHEN 'cash' THEN 'simulator' ELSE '' END, amount, 'usd', %s"
+                " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[])"
+                " AS line (id, side, account, amount)",
+                [
+                    merchant_id,
+                    journal_id,
+                    journal_id,
+                    livemode,
+                    now,
+                    [IDS.new() for _ in lines],
+                    [line[0] for line in lines],
+                    [line[1] for line in lines],
+                    [line[2] for line in lines],
+                ],
+            )
+            self.owner.execute(
+                "INSERT INTO ledger_unsequenced (merchant_id, journal_id) VALUES (%s, %s)",
+                [merchant_id, journal_id],
+            )
+        return journal_id
+
+    def rows(self, sql: str, *parameters: Any) -> list[Any]:
+        return self.owner.execute(sql.encode(), parameters).fetchall()
+
+    def tamper(self, sql: str, *parameters: Any) -> None:
+        """Change what nothing may change: as the owner, with the triggers off."""
+        with self.owner.transaction():
+            self.owner.execute("SET LOCAL session_replication_role = replica")
+            changed = self.owner.execute(sql.encode(), parameters).rowcount
+            assert changed > 0, "there was nothing to tamper with"
+
+    def empty(self) -> None:
+        """Remove everything, with the triggers off."""
+        with self.owner.transaction():
+            self.owner.execute("SET LOCAL session_replication_role = replica")
+            for table in ("ledger_chain", "ledger_entries", "journals", "ledger_unsequenced"):
+                self.owner.execute(f"DELETE FROM {table}".encode())
+
+
+@pytest.fixture(scope="session")
+def own_database_url(servers: Servers) -> str:
+    """A database that no other kind of test writes journals to; each test empties it."""
+    return servers.create_database(f"ledger_{uuid.uuid4().hex[:12]}")
+
+
+@pytest.fixture
+def ledger(own_database_url: str) -> Iterator[Ledger]:
+    with psycopg.connect(own_database_url, autocommit=True) as connection:
+        made = Ledger(connection, IDS.new())
+        made.empty()
+        yield made
+
+
+@pytest.fixture
+def ledger_database(servers: Servers, own_database_url: str) -> Iterator[Database]:
+    """As the application's role, which may only insert."""
+    database = Database(servers.app_url(own_database_url))
+    yield database
+    database.close()
