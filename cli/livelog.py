@@ -17,15 +17,17 @@ _TELLING = ("message", "exception", "error", "payment_id", "function", "event_id
 
 
 class LiveLog:
-    """Follows log files from where they end now.
+    """Shows what the followed files gain, from one turn to the next."""
 
-    Of files in `quiet`, only lines that sound alarming are shown.
-    """
-
-    def __init__(self, files: list[Path], quiet: list[Path]) -> None:
-        self._quiet = set(quiet)
-        self._offsets = {file: _size(file) for file in (*files, *quiet)}
+    def __init__(self) -> None:
+        self._quiet: frozenset[Path] = frozenset()
+        self._offsets: dict[Path, int] = {}
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def follow(self, files: list[Path], quiet: list[Path]) -> None:
+        """Follow these from where they end now; of `quiet`, only lines that sound alarming."""
+        self._quiet = frozenset(quiet)
+        self._offsets = {file: _size(file) for file in (*files, *quiet)}
 
     def turn(self) -> None:
         """Print what has come since the last turn; of a flood, only the last lines."""

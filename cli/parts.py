@@ -121,11 +121,13 @@ class Emulator(Server):
 
 
 def aws_environment(endpoint_url: str) -> dict[str, str]:
-    """What AWS clients need: an endpoint, and the user's credentials or any at all."""
+    """What AWS clients need. The user's own credentials go to an endpoint of the user's only."""
     defaults = {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
     }
     given = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
-    return {**defaults, **given, "AWS_ENDPOINT_URL": endpoint_url}
+    own = "AWS_ENDPOINT_URL" not in given
+    return {**defaults, **({} if own else given), "AWS_ENDPOINT_URL": endpoint_url}

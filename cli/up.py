@@ -9,11 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cli.errors import Failure
 from cli.livelog import LiveLog
@@ -25,6 +25,7 @@ from cli.system import System
 _WATCH_S = 0.25
 _OTHER_START_TIMEOUT_S = 90
 _STOP_TIMEOUT_S = 45
+_STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stop(BaseException):
@@ -62,10 +63,7 @@ def supervise_behind(descriptor: int) -> None:
             pipe.close("failed", str(error) or "The start was interrupted.")
             raise
         pipe.close("ready")
-        while True:
-            _pause()
-            for line in system.mend():
-                print(line, flush=True)
+        _watch(system, lambda: None, lambda line: print(line, flush=True))
 
 
 def down() -> str:
@@ -87,46 +85,48 @@ def down() -> str:
 def _run_here(home: Home, *, as_json: bool) -> None:
     progress = on_terminal(quiet=as_json)
     system = System(home, progress)
-    with _stopping(system):
+    log = LiveLog()
+    with _stopping(system, afterwards=log.turn):
         try:
             urls = system.start()
         finally:
             progress.finish()
         _show_ready(home, urls, as_json=as_json)
-        logs = [part.log for part in system.parts]
-        own = [log for log in logs if log.stem in ("emulator", "receiver")]
-        log = LiveLog(own, [file for file in logs if file not in own])
         if not as_json:
             print("\nPress Ctrl-C to stop everything.\n", flush=True)
-        while True:
-            _pause()
-            if not as_json:
-                log.turn()
-            for line in system.mend():
-                log.say(line)
+            logs = [part.log for part in system.parts]
+            own = [file for file in logs if file.stem in ("emulator", "receiver")]
+            log.follow(own, [file for file in logs if file not in own])
+        _watch(system, log.turn, log.say)
+
+
+def _watch(system: System, turn: Callable[[], None], say: Callable[[str], None]) -> NoReturn:
+    """Mend what breaks, until a signal comes."""
+    while True:
+        threading.Event().wait(_WATCH_S)
+        turn()
+        for line in system.mend():
+            say(line)
 
 
 @contextmanager
-def _stopping(system: System) -> Iterator[None]:
+def _stopping(system: System, afterwards: Callable[[], None] = lambda: None) -> Iterator[None]:
     """End the system when the block ends, for whatever reason; a signal is a reason."""
 
     def stop(signum: int, _frame: object) -> None:
         raise Stop(signal.Signals(signum).name)
 
-    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for signum in _STOPPING:
         signal.signal(signum, stop)
     try:
         yield
     except Stop:
         print("stopping", flush=True)
     finally:
-        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for signum in _STOPPING:
             signal.signal(signum, signal.SIG_IGN)
         system.stop()
-
-
-def _pause() -> None:
-    threading.Event().wait(_WATCH_S)
+        afterwards()
 
 
 def _start_behind(home: Home, progress: Progress) -> Urls:

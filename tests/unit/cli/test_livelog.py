@@ -29,7 +29,8 @@ def _turn(log: LiveLog, capsys: Any) -> list[str]:
 def test_only_what_comes_from_now_on_is_shown(logs, capsys):
     own, quiet = logs
     _write(own, "before")
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     assert _turn(log, capsys) == []
     _write(own, "after")
     assert [line.split() for line in _turn(log, capsys)] == [["emulator", "after"]]
@@ -37,7 +38,8 @@ def test_only_what_comes_from_now_on_is_shown(logs, capsys):
 
 def test_lines_are_readable(logs, capsys):
     own, quiet = logs
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     inner = {"level": "INFO", "message": "captured", "payment_id": "txn_1", "timestamp": "…"}
     _write(
         own,
@@ -56,14 +58,16 @@ def test_lines_are_readable(logs, capsys):
 
 def test_servers_speak_only_when_something_is_wrong(logs, capsys):
     own, quiet = logs
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     _write(quiet, "LOG: checkpoint starting", "FATAL: no more room")
     assert [line.strip() for line in _turn(log, capsys)] == ["postgresql  FATAL: no more room"]
 
 
 def test_half_a_line_waits_for_its_other_half(logs, capsys):
     own, quiet = logs
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     with own.open("a") as opened:
         opened.write("first\nsec")
         opened.flush()
@@ -74,7 +78,8 @@ def test_half_a_line_waits_for_its_other_half(logs, capsys):
 
 def test_a_flood_is_cut_and_said(logs, capsys):
     own, quiet = logs
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     _write(own, *(f"line {number}" for number in range(1000)))
     shown = _turn(log, capsys)
     assert shown[0] == f"… 800 more lines are in {own}"
@@ -85,6 +90,7 @@ def test_a_flood_is_cut_and_said(logs, capsys):
 def test_a_log_that_was_cut_is_followed_from_its_new_start(logs, capsys):
     own, quiet = logs
     _write(own, "x" * 100)
-    log = LiveLog([own], [quiet])
+    log = LiveLog()
+    log.follow([own], [quiet])
     own.write_text("new\n")
     assert len(_turn(log, capsys)) == 1

@@ -1,0 +1,370 @@
+"""`paywright` from start to end, as a person uses it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from cli.api import call
+from cli.state import State
+from emulator.services import ports
+from emulator.services.process import Identity
+
+pytestmark = pytest.mark.xdist_group("e2e")
+
+_PATIENCE_S = 60
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not happen within {_PATIENCE_S} s"
+        time.sleep(0.05)
+    return found
+
+
+def state_of(paywright) -> State:
+    state = State.load(paywright.home)
+    assert state is not None
+    return state
+
+
+def descendants(root: int) -> list[Identity]:
+    """A process and all that it started, directly or not."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int(
+                (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            )
+        except (OSError, IndexError):
+            continue
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return [identity for pid in found if (identity := Identity.of(pid))]
+
+
+def pay(paywright, amount: int = 1999) -> dict[str, Any]:
+    content = {"amount": amount, "currency": "usd", "capture": True}
+    method = {"payment_method_id": paywright.demo.payment_method_id}
+    return dict(paywright.api.created("/v1/payments", {**content, **method}))
+
+
+def webhook_of(paywright, payment_id: str) -> Any:
+    url = f"{paywright.urls.receiver_url}/received"
+
+    def find() -> Any:
+        for item in call("GET", url).body:
+            try:
+                if item["payload"]["data"]["object"]["id"] == payment_id:
+                    return item
+            except (KeyError, TypeError):
+                continue
+        return None
+
+    return until(find, f"the webhook of {payment_id}")
+
+
+def test_status_has_the_promised_keys(paywright):
+    status = paywright.json("status")
+    assert sorted(status) == [
+        "aws_endpoint_url",
+        "commit",
+        "database_url",
+        "gateway_url",
+        "lambda_url",
+        "receiver_url",
+        "valkey_url",
+    ]
+    assert re.fullmatch("[0-9a-f]{40}|unknown", status["commit"])
+    shown = paywright.run("status")
+    assert status["gateway_url"] in shown.stdout
+    assert paywright.home.secret("postgresql") not in shown.stdout
+
+
+def test_the_printed_line_takes_a_payment_that_ends_in_a_verified_webhook(paywright):
+    if shutil.which("curl") is None:
+        pytest.skip("this machine has no curl")
+    line = paywright.run("up").stdout.strip().splitlines()[-1]
+    first, second = (
+        json.loads(subprocess.check_output(["/bin/sh", "-c", line], timeout=60)) for _ in range(2)
+    )
+    assert first["status"] == "captured", first
+    assert second["id"] != first["id"]
+    got = paywright.api.get(f"/v1/payments/{first['id']}")
+    assert (got.status, got.body["status"], got.body["captured_amount"]) == (200, "captured", 1999)
+    item = webhook_of(paywright, first["id"])
+    assert (item["type"], item["verified"]) == ("payment.captured", True)
+    assert sorted(item) == ["id", "payload", "received_at", "type", "verified"]
+
+
+def test_the_ledger_sums_to_zero(paywright):
+    pay(paywright)
+    with psycopg.connect(paywright.urls.database_url) as connection:
+        sums = connection.execute(
+            "SELECT count(*), sum(CASE entry_type WHEN 'debit' THEN amount ELSE -amount END)"
+            " FROM ledger_entries GROUP BY currency"
+        ).fetchall()
+    assert sums
+    assert all(count > 0 and total == 0 for count, total in sums)
+
+
+def test_a_second_up_says_so_and_starts_nothing(paywright):
+    before = state_of(paywright)
+    done = paywright.run("up", "--detach")
+    assert done.returncode == 0
+    assert "Paywright is already running." in done.stdout
+    assert paywright.urls.gateway_url in done.stdout
+    assert state_of(paywright) == before
+    assert paywright.json("up") == paywright.json("status")
+
+
+def test_a_merchant_is_made_and_its_webhooks_are_verified(paywright):
+    urls = paywright.urls
+    created = paywright.json(
+        "merchant",
+        "create",
+        "--name=Ada's Books",
+        "--email=ada@books.example",
+        "--settlement-currency=usd",
+        f"--webhook-url={urls.receiver_url}/webhooks",
+        "--rate-limit-per-min=500",
+    )
+    assert sorted(created) == ["api_key", "id", "webhook_secret"]
+    assert created["id"].startswith("mer_")
+    assert created["webhook_secret"].startswith("whsec_")
+    answer = call(
+        "GET",
+        f"{urls.gateway_url}/v1/merchants/me",
+        headers={"Authorization": f"Bearer {created['api_key']}"},
+    )
+    assert answer.body["id"] == created["id"]
+    known = json.loads(paywright.home.receiver_file.read_text())["secrets"]
+    assert created["webhook_secret"] in known
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--email=none", "--settlement-currency=usd"], "email"),
+        (["--email=a@b.example", "--settlement-currency=xyz"], "currency"),
+        (["--email=demo@example.com", "--settlement-currency=usd"], ""),
+        (
+            ["--email=c@d.example", "--settlement-currency=usd", "--webhook-url=ftp://x"],
+            "",
+        ),
+    ],
+)
+def test_a_merchant_that_cannot_be_is_refused_in_one_sentence(paywright, arguments, sentence):
+    done = paywright.run("merchant", "create", "--name=N", *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert sentence in done.stderr
+
+
+def test_the_demo_tells_its_story(paywright):
+    done = paywright.run("demo")
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "POST /v1/payments",
+        "merchant_balance, usd",
+        "customer_hold, usd",
+        "signature verified",
+        "generic_decline",
+        "400 wrong signature",
+        "verified: False",
+        "The ledger is balanced",
+    ):
+        assert words in done.stdout, words
+    assert "\x1b" not in done.stdout
+
+
+def test_a_function_that_is_not_there_cannot_be_invoked(paywright):
+    done = paywright.run("invoke", "nothing", "--event=-", stdin="{}")
+    assert done.returncode == 1
+    assert re.match(r"paywright: nothing was not invoked \(404\): .*nothing", done.stderr)
+
+
+def test_an_event_that_is_no_json_is_refused(paywright):
+    done = paywright.run("invoke", "authorize", "--event=-", stdin="{")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The event - is not JSON" in done.stderr
+
+
+def test_an_invocation_prints_the_result_and_the_log(paywright):
+    done = paywright.run("invoke", "merchant", "--event=-", "--log", stdin="{}")
+    assert json.loads(done.stdout)
+    assert "END RequestId" in done.stderr
+
+
+def test_reset_is_refused_while_it_runs(paywright):
+    done = paywright.run("reset", "--yes")
+    assert done.returncode == 1
+    assert "Paywright is running: stop it first" in done.stderr
+    assert paywright.json("status")
+
+
+def test_the_doctor_finds_a_running_system_well(paywright):
+    done = paywright.run("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "which is running" in done.stdout
+
+
+def test_no_secret_is_in_a_log_or_a_command_line(paywright):
+    pay(paywright)
+    secrets = list(json.loads((paywright.home.folder / "secrets.json").read_text()).values())
+    secrets += [paywright.demo.api_key, paywright.demo.webhook_secret]
+    root = state_of(paywright).supervisor.pid
+    texts = {log.name: log.read_text() for log in paywright.home.logs.iterdir()}
+    for process in descendants(root):
+        texts[str(process.pid)] = Path(f"/proc/{process.pid}/cmdline").read_text()
+    assert len(texts) > 10
+    for place, text in texts.items():
+        for secret in secrets:
+            assert secret not in text, place
+
+
+@pytest.mark.parametrize(
+    "title", ["PostgreSQL", "Valkey", "MiniStack", "webhook receiver", "emulator"]
+)
+def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, title):
+    before = pay(paywright)
+    victim = state_of(paywright).parts[title]
+    urls = paywright.urls
+    assert victim.send(signal.SIGKILL)
+
+    def mended() -> bool:
+        now = state_of(paywright).parts[title]
+        return now != victim and now.alive()
+
+    until(mended, f"another {title}")
+    assert paywright.urls == urls
+
+    def paid() -> Any:
+        try:
+            return paywright.api.get(f"/v1/payments/{before['id']}").status == 200 and pay(
+                paywright
+            )
+        except Exception:  # not all of it is up again
+            return None
+
+    after = until(paid, "a payment after the repair")
+    assert webhook_of(paywright, after["id"])["verified"]
+    log = (paywright.home.logs / "supervisor.log").read_text()
+    assert f"{title} had died and runs again" in log
+
+
+def test_after_the_supervisor_is_killed_a_new_up_finds_every_payment(paywright):
+    payment = pay(paywright)
+    state = state_of(paywright)
+    family = descendants(state.supervisor.pid)
+    assert state.supervisor.send(signal.SIGKILL)
+    assert state.supervisor.wait_gone(10)
+    assert paywright.run("status").returncode == 1
+    done = paywright.run("up", "--detach")
+    assert done.returncode == 0, done.stderr
+    assert not [process for process in family if process.alive()]
+    assert paywright.api.get(f"/v1/payments/{payment['id']}").body["status"] == "captured"
+
+
+def test_a_run_in_front_and_one_behind_end_without_a_trace(new_home):
+    paywright = new_home()
+    with socket.socket() as holder:
+        taken = ports.choose(3002)
+        holder.bind((ports.HOST, taken))
+        holder.listen()
+        with subprocess.Popen(
+            [*paywright.command, "up"],
+            env={**paywright.env, "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            lines = []
+            for line in process.stdout:
+                lines.append(line)
+                if "Press Ctrl-C" in line:
+                    break
+            family = descendants(process.pid)
+            urls = paywright.urls
+            payment = pay(paywright)
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    assert len(family) > 6
+    assert not [identity for identity in family if identity.alive()]
+    assert "port 3002 is taken, so it is" in "".join(lines)
+    assert urls.receiver_url != "http://127.0.0.1:3002"
+    assert "POST /v1/payments" in rest
+
+    assert paywright.run("up", "--detach", "--json").returncode == 0
+    assert paywright.api.get(f"/v1/payments/{payment['id']}").body["status"] == "captured"
+    family = descendants(state_of(paywright).supervisor.pid)
+    assert paywright.run("down").stdout.strip() == "Paywright is stopped."
+    assert len(family) > 6
+    assert not [identity for identity in family if identity.alive()]
+    assert not _processes_of(paywright)
+    assert paywright.run("down").stdout.strip() == "Paywright is not running."
+    status = paywright.run("status", "--json")
+    assert (status.returncode, status.stdout) == (1, "")
+    assert status.stderr == "paywright: Paywright is not running: start it with `paywright up`.\n"
+
+    assert paywright.run("reset", "--yes").returncode == 0
+    assert not paywright.home.data.exists()
+    assert not (paywright.home.folder / "secrets.json").exists()
+
+
+@pytest.mark.parametrize("mode", [["--detach"], []], ids=["behind", "in front"])
+def test_a_database_that_refuses_is_one_sentence_and_nothing_is_left(new_home, mode):
+    paywright = new_home()
+    url = f"postgresql://who:hidden@127.0.0.1:{ports.choose(0)}/db"
+    done = paywright.run("up", *mode, env={"DATABASE_URL": url})
+    assert done.returncode == 1
+    assert re.match(r"^paywright: The migrations could not be applied: .*refused\.?$", done.stderr)
+    assert "hidden" not in done.stdout + done.stderr
+    assert not _processes_of(paywright)
+
+
+def _processes_of(paywright) -> list[str]:
+    found = []
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = command.read_text()
+        except OSError:
+            continue
+        if str(paywright.home.folder) in line:
+            found.append(line)
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a small disk")
+def test_a_full_disk_is_one_sentence(new_home):
+    paywright = new_home()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(paywright.home.folder)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("this machine does not let us mount")
+    try:
+        done = paywright.run("up", "--detach")
+    finally:
+        subprocess.run(["umount", str(paywright.home.folder)], check=True)
+    assert done.returncode == 1
+    assert re.match(r"^paywright: The disk of .* is full: \d+ MB are free", done.stderr)
+    assert not _processes_of(paywright)
