@@ -46,7 +46,7 @@ CREATE TABLE customers (
     metadata        jsonb NOT NULL DEFAULT '{}',
     created_at      timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, id),
-    UNIQUE (merchant_id, livemode, external_id)
+    UNIQUE (external_id, merchant_id, livemode)
 );
 
 -- A card is a token of the processor and what may be shown of it; its number is never here.
@@ -69,7 +69,7 @@ CREATE TABLE payment_methods (
     PRIMARY KEY (merchant_id, id),
     FOREIGN KEY (merchant_id, customer_id) REFERENCES customers
 );
-CREATE INDEX payment_methods_customer ON payment_methods (merchant_id, customer_id);
+CREATE INDEX payment_methods_customer ON payment_methods (customer_id, merchant_id);
 
 -- Counts requests while Valkey is away; losing it costs nothing.
 CREATE UNLOGGED TABLE rate_limit_windows (

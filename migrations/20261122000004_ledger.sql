@@ -33,14 +33,14 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (merchant_id, id),
     CHECK ((processor <> '') = (account_type IN ('cash', 'processor_cost', 'processor_receivable')))
 ) PARTITION BY RANGE (id);
-CREATE INDEX ledger_entries_transaction ON ledger_entries (merchant_id, transaction_id);
-CREATE INDEX ledger_entries_journal ON ledger_entries (merchant_id, journal_id);
+CREATE INDEX ledger_entries_transaction ON ledger_entries (transaction_id, merchant_id);
+CREATE INDEX ledger_entries_journal ON ledger_entries (journal_id, merchant_id);
 
 -- Journals that the sequencer has not taken yet.
 CREATE TABLE ledger_unsequenced (
     merchant_id uuid NOT NULL,
     journal_id  uuid NOT NULL,
-    PRIMARY KEY (merchant_id, journal_id)
+    PRIMARY KEY (journal_id, merchant_id)
 );
 
 -- The order of the ledger: one row per entry, written by the sequencer alone. `position` counts the

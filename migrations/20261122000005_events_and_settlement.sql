@@ -58,7 +58,7 @@ CREATE TABLE webhook_deliveries (
     last_error         text,
     created_at         timestamptz NOT NULL,
     PRIMARY KEY (merchant_id, id),
-    UNIQUE (merchant_id, event_id, endpoint_id)
+    UNIQUE (event_id, endpoint_id, merchant_id)
 ) WITH (fillfactor = 60);
 
 -- One line per thing that changes a merchant's balance; its id is that thing's, so that taking an

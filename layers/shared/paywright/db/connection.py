@@ -106,12 +106,18 @@ class Database:
             yield connection
 
     def serializable(self, statement: Statement) -> list[Row]:
-        """Run one statement SERIALIZABLE, in one round trip; the caller retries conflicts."""
+        """Run one statement SERIALIZABLE, in one round trip; the caller retries conflicts.
+
+        Sequential and bitmap scans are off: on a table that is small or was never analysed the
+        planner likes them, and they lock pages or all of it against everybody's writes.
+        """
         connection = self.connection()
         with _lost():
             try:
                 with connection.pipeline():
                     connection.execute(b"BEGIN ISOLATION LEVEL SERIALIZABLE", prepare=False)
+                    connection.execute(b"SET LOCAL enable_seqscan = off", prepare=False)
+                    connection.execute(b"SET LOCAL enable_bitmapscan = off", prepare=False)
                     cursor = connection.execute(statement.sql, statement.parameters)
                     connection.execute(b"COMMIT", prepare=False)
                 return cursor.fetchall()
