@@ -300,14 +300,16 @@ async def test_an_endpoint_that_dies_and_comes_back_empty(
     load_app: Callable[[str], Application],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    app = load_app(PARTIAL)
+    second = PARTIAL.replace("Queue:\n    Type", "Other:\n    Type").replace("-q", "-other-q")
+    second = second.replace("Work:", "Also:").replace("Queue.Arn", "Other.Arn")
+    app = load_app(PARTIAL + second.replace("  Dead: {", "  Unused: {").replace("-dlq", "-other"))
     caplog.set_level(logging.INFO, logger="emulator")
 
     async def is_missed() -> bool:
         return "the AWS endpoint fails" in caplog.text
 
-    async def has_both_queues() -> bool:
-        return len((await aws.sqs.list_queues()).get("QueueUrls", [])) == 2
+    async def has_all_queues() -> bool:
+        return len((await aws.sqs.list_queues()).get("QueueUrls", [])) == len(app.queues)
 
     async with Aws(own_endpoint.url, REGION) as aws:
         await provision(app, aws)
@@ -318,7 +320,7 @@ async def test_an_endpoint_that_dies_and_comes_back_empty(
         own_endpoint.kill()
         await eventually(is_missed)
         await asyncio.to_thread(own_endpoint.start)
-        await eventually(has_both_queues)
+        await eventually(has_all_queues)
         await send(aws, app, "after")
         await invoker.until(lambda events: len(events) == 2)
         await mappings.stop()
