@@ -42,14 +42,6 @@ def up(
     command.up(detach=detach, as_json=as_json)
 
 
-@app.command(hidden=True)
-def supervise(descriptor: int) -> None:
-    """Be the process behind `up --detach`."""
-    from cli import up as command
-
-    command.supervise_behind(descriptor)
-
-
 @app.command()
 def down() -> None:
     """Stop everything."""

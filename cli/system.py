@@ -6,7 +6,6 @@ import os
 import time
 from collections import deque
 
-from cli import database
 from cli.errors import Failure
 from cli.parts import Emulator, Receiver
 from cli.paths import MIGRATIONS, Home
@@ -132,29 +131,28 @@ class System:
             owner_url = self._postgres.url
         else:
             owner_url = os.environ["DATABASE_URL"]
+        from cli import database  # noqa: PLC0415 - loads its driver while the servers start
+
         self._progress.waiting("migrations")
         database.migrate(owner_url, MIGRATIONS)
-        database.ensure_logins(owner_url, self._passwords())
-        self._progress.done("database migrated")
+        passwords = {login: self._home.secret(login) for login in database.LOGINS}
+        database.ensure_logins(owner_url, passwords)
+        self._progress.done("database up to date")
         return owner_url
 
-    def _passwords(self) -> dict[str, str]:
-        logins = (database.APP_LOGIN, database.HOUSEKEEPING_LOGIN)
-        return {login: self._home.secret(login) for login in logins}
-
     def _parameters(self, owner_url: str, valkey_url: str) -> dict[str, str]:
-        from cli.merchants import pii_key  # noqa: PLC0415 - loads after the servers have started
+        from cli import database, merchants  # noqa: PLC0415 - as above
 
         app, housekeeping = (
-            database.login_url(owner_url, login, password)
-            for login, password in self._passwords().items()
+            database.login_url(owner_url, login, self._home.secret(login))
+            for login in database.LOGINS
         )
         return {
             "Environment": "local",
             "DatabaseUrl": app,
             "HousekeepingDatabaseUrl": housekeeping,
             "ValkeyUrl": valkey_url,
-            "PiiKey": pii_key(self._home),
+            "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
         }

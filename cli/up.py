@@ -135,7 +135,7 @@ def _start_behind(home: Home, progress: Progress) -> Urls:
     log = home.logs / "supervisor.log"
     with log.open("ab") as output:
         supervisor = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "cli.main", "supervise", str(write_end)],
+            [sys.executable, "-m", "cli.up", str(write_end)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -206,3 +206,10 @@ def _show_ready(home: Home, urls: Urls, *, as_json: bool, already: bool = False)
     for name, value in rows:
         print(f"  {name:14} {value}")
     print(f"\nTake a payment:\n\n{curl_line(urls, merchant)}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        supervise_behind(int(sys.argv[1]))
+    except Failure as failure:
+        sys.exit(f"paywright: {failure}")

@@ -149,10 +149,7 @@ def _alive(controller: int) -> bool:
 
 
 def _publish(run: Path, postgres: Postgres, valkey: Valkey, ministack: MiniStack) -> None:
-    passwords = {
-        database.APP_LOGIN: secrets.token_hex(16),
-        database.HOUSEKEEPING_LOGIN: secrets.token_hex(16),
-    }
+    passwords = {login: secrets.token_hex(16) for login in database.LOGINS}
     failure = ""
     try:
         database.migrate(postgres.database_url(_TEMPLATE), _MIGRATIONS)
