@@ -134,7 +134,7 @@ class _Story:
     def _postings(self, payment_id: str) -> None:
         accounts = ledger_view.accounts(self._connection, self._merchant.id, payment_id)
         self.console.print("\n  Ledger, what is posted for this payment by now:")
-        self.console.print(ledger_view.t_accounts(accounts))
+        self.console.print(ledger_view.t_accounts(accounts, self.console.width))
 
     def _webhook(self, kind: str, payment_id: str) -> dict[str, Any]:
         start = time.monotonic()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import psycopg
 from rich.box import Box
-from rich.columns import Columns
 from rich.padding import Padding
 from rich.table import Table
 
@@ -15,6 +14,8 @@ from cli.errors import Failure
 
 # Only the T itself: a line below the head, one between the sides.
 _BOX = Box("    \n  │ \n ─┼ \n  │ \n  │ \n ─┼ \n  │ \n    \n")
+
+_INDENT, _T_WIDTH = 2, 38
 
 _ENTRIES = """
     SELECT e.account_type, e.processor, e.currency, e.entry_type, e.amount, j.kind
@@ -43,7 +44,7 @@ def accounts(connection: psycopg.Connection, merchant_id: str, payment_id: str) 
     found: dict[tuple[str, str, str], TAccount] = {}
     sums: dict[str, int] = defaultdict(int)
     for kind, processor, currency, side, amount, journal in connection.execute(_ENTRIES, key):
-        name = f"{kind} ({processor})" if processor else kind
+        name = f"{kind}\n({processor})" if processor else kind
         account = found.setdefault((kind, processor, currency), TAccount(name, currency))
         (account.debits if side == "debit" else account.credits).append((journal, amount))
         sums[currency] += amount if side == "debit" else -amount
@@ -53,9 +54,13 @@ def accounts(connection: psycopg.Connection, merchant_id: str, payment_id: str) 
     return list(found.values())
 
 
-def t_accounts(drawn: list[TAccount]) -> Padding:
-    """The accounts side by side, as many as the terminal is wide."""
-    return Padding(Columns([_t(account) for account in drawn], padding=(0, 3)), (1, 0, 0, 4))
+def t_accounts(drawn: list[TAccount], width: int) -> Padding:
+    """The accounts side by side, as many as fit into so many columns of text."""
+    per_row = max(1, (width - _INDENT) // _T_WIDTH)
+    grid = Table.grid(padding=(0, 2, 1, 0))
+    for start in range(0, len(drawn), per_row):
+        grid.add_row(*(_t(account) for account in drawn[start : start + per_row]))
+    return Padding(grid, (1, 0, 0, _INDENT))
 
 
 def _t(account: TAccount) -> Table:
@@ -67,9 +72,10 @@ def _t(account: TAccount) -> Table:
         return f"{major_units(line[1], currency)} {line[0]}"
 
     title = f"{account.name}, {currency.code}"
-    table = Table(title=title, title_style="bold", box=_BOX, min_width=len(title) + 2)
-    table.add_column("debit", justify="right", min_width=10)
-    table.add_column("credit", justify="right", min_width=10)
+    width = max(len(line) for line in title.splitlines()) + 2
+    table = Table(title=title, title_style="bold", box=_BOX, min_width=width)
+    table.add_column("debit", justify="right")
+    table.add_column("credit", justify="right")
     for row in range(max(len(account.debits), len(account.credits))):
         table.add_row(
             shown(account.debits[row]) if row < len(account.debits) else "",

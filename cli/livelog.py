@@ -12,7 +12,9 @@ _READ_BYTES = 262_144
 _LINES_PER_TURN = 200
 _LINE_CHARS = 400
 _ALARMING = ("WARN", "ERROR", "FATAL", "PANIC")
-_COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+_COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+_LEVEL_COLOURS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+_ROUTINE = ("START ", "END ", "REPORT ", "INIT_START ")
 _TELLING = ("message", "exception", "error", "payment_id", "function", "event_id", "type", "status")
 
 
@@ -30,18 +32,20 @@ class LiveLog:
         self._offsets = {file: _size(file) for file in (*files, *quiet)}
 
     def turn(self) -> None:
-        """Print what has come since the last turn; of a flood, only the last lines."""
+        """Print what has come since the last turn, in order; of a flood, only the last lines."""
+        found: list[tuple[str, str]] = []
         for file in self._offsets:
-            lines = [text for line in self._new_lines(file) if (text := self._readable(file, line))]
+            lines = [shown for line in self._new_lines(file) if (shown := self._shown(file, line))]
             if len(lines) > _LINES_PER_TURN:
                 print(f"… {len(lines) - _LINES_PER_TURN} more lines are in {file}")
-            for text in lines[-_LINES_PER_TURN:]:
-                print(text)
+            found += lines[-_LINES_PER_TURN:]
+        for _when, text in sorted(found, key=lambda line: line[0]):
+            print(text)
         sys.stdout.flush()
 
     def say(self, text: str) -> None:
         """A line of the supervisor's own."""
-        print(self._paint(f"{'paywright':>16}  {text}", "yellow"), flush=True)
+        print(self._line("", "paywright", text, "yellow"), flush=True)
 
     def _new_lines(self, file: Path) -> list[str]:
         size, offset = _size(file), self._offsets[file]
@@ -57,52 +61,70 @@ class LiveLog:
         self._offsets[file] = size - len(rest)
         return whole.decode(errors="replace").splitlines()
 
-    def _readable(self, file: Path, line: str) -> str | None:
+    def _shown(self, file: Path, line: str) -> tuple[str, str] | None:
+        """A line's moment and how it is shown; None if it is not."""
         if file in self._quiet:
-            if not any(word in line for word in _ALARMING):
-                return None
-            return self._paint(f"{file.stem:>16}  {line[:_LINE_CHARS]}", "red")
+            alarming = any(word in line for word in _ALARMING)
+            return ("", self._line("", file.stem, line, "red")) if alarming else None
         try:
             entry = json.loads(line)
         except ValueError:
-            entry = {"message": line}
+            entry = None
         if not isinstance(entry, dict):
-            entry = {"message": line}
-        return self._entry(file, entry)
+            return "", self._line("", file.stem, line, "")
+        told = _told(file.stem, entry)
+        if told is None:
+            return None
+        who, message, colour = told
+        when = str(entry.get("ts") or entry.get("received_at") or "")[:23]
+        return when, self._line(when[11:19], who, message, colour)
 
-    def _entry(self, file: Path, entry: dict[str, Any]) -> str | None:
-        message = str(entry.get("message", ""))
-        kind, level = entry.get("kind"), str(entry.get("level", "INFO"))
-        if kind == "platform" and message.startswith(("START ", "END ", "REPORT ", "INIT_START ")):
-            return None
-        who = str(entry.get("function") or ("gateway" if kind == "access" else file.stem))
-        if kind == "function":
-            level, message = _inner(level, message)
-        if message == "" or message.startswith('{"_aws"'):
-            return None
-        if file.stem == "receiver" and "verified" in entry:
-            message = f"{entry.get('type')} {entry.get('id')} verified: {entry['verified']}"
-        when = str(entry.get("ts") or entry.get("received_at") or "")[11:19]
-        colour = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}.get(
-            level, {"access": "green", "platform": "dim"}.get(str(kind), "")
-        )
-        text = self._paint(f"{message[:_LINE_CHARS]}", colour)
-        return f"{self._paint(f'{when:8}', 'dim')} {self._paint(f'{who:>16}', 'cyan')}  {text}"
+    def _line(self, when: str, who: str, message: str, colour: str) -> str:
+        text = " ".join(message.split())[:_LINE_CHARS]
+        start = f"{self._paint(f'{when:8}', 'dim')} {self._paint(f'{who:>14}', 'cyan')}"
+        return f"{start}  {self._paint(text, colour)}"
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if self._colour and colour else text
 
 
+def _told(part: str, entry: dict[str, Any]) -> tuple[str, str, str] | None:
+    """Who says what in which colour; None for what would only be noise."""
+    message, level = str(entry.get("message", "")), str(entry.get("level", "INFO"))
+    who = str(entry.get("function") or part)
+    match entry.get("kind"):
+        case "access" if "status" in entry:
+            status = int(entry["status"])
+            request = f"{entry.get('method')} {entry.get('path')} {status}"
+            colour = "green" if status < 400 else "yellow" if status < 500 else "red"
+            return "gateway", f"{request}  {entry.get('duration_ms', 0):.0f} ms", colour
+        case "platform" if message.startswith(_ROUTINE):
+            return None
+        case "function":
+            level, message = _inner(level, message)
+            if not message:
+                return None
+    if "verified" in entry:
+        outcome = "signature verified" if entry["verified"] else "WRONG SIGNATURE"
+        colour = "green" if entry["verified"] else "red"
+        return who, f"webhook {entry.get('type')} {entry.get('id')}: {outcome}", colour
+    return who, message, _LEVEL_COLOURS.get(level, "")
+
+
 def _inner(level: str, message: str) -> tuple[str, str]:
-    """The level and the telling fields of a function's own JSON log line."""
+    """The level and the telling fields of a function's own JSON log line; no message for noise."""
     try:
         entry = json.loads(message)
     except ValueError:
-        return level, message.rstrip()
-    if not isinstance(entry, dict) or "_aws" in entry:
-        return level, "" if isinstance(entry, dict) else message
+        return level, message
+    if not isinstance(entry, dict):
+        return level, message
+    level = str(entry.get("level", level))
+    # Metrics are for machines, and of each request the gateway tells already.
+    if "_aws" in entry or (level == "INFO" and entry.get("message") == "request"):
+        return level, ""
     told = [str(entry[name]) for name in _TELLING if entry.get(name) not in (None, "")]
-    return str(entry.get("level", level)), "  ".join(told)
+    return level, "  ".join(told)
 
 
 def _size(file: Path) -> int:

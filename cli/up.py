@@ -86,7 +86,7 @@ def _run_here(home: Home, *, as_json: bool) -> None:
     progress = on_terminal(quiet=as_json)
     system = System(home, progress)
     log = LiveLog()
-    with _stopping(system, afterwards=log.turn):
+    with _stopping(system):
         try:
             urls = system.start()
         finally:
@@ -110,7 +110,7 @@ def _watch(system: System, turn: Callable[[], None], say: Callable[[str], None])
 
 
 @contextmanager
-def _stopping(system: System, afterwards: Callable[[], None] = lambda: None) -> Iterator[None]:
+def _stopping(system: System) -> Iterator[None]:
     """End the system when the block ends, for whatever reason; a signal is a reason."""
 
     def stop(signum: int, _frame: object) -> None:
@@ -126,7 +126,6 @@ def _stopping(system: System, afterwards: Callable[[], None] = lambda: None) -> 
         for signum in _STOPPING:
             signal.signal(signum, signal.SIG_IGN)
         system.stop()
-        afterwards()
 
 
 def _start_behind(home: Home, progress: Progress) -> Urls:

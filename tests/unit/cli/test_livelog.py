@@ -36,23 +36,48 @@ def test_only_what_comes_from_now_on_is_shown(logs, capsys):
     assert [line.split() for line in _turn(log, capsys)] == [["emulator", "after"]]
 
 
-def test_lines_are_readable(logs, capsys):
+def _inner(message: str, **fields: str) -> str:
+    return json.dumps({"level": "INFO", "message": message, **fields})
+
+
+def test_lines_are_readable_and_in_order(logs, capsys, tmp_path):
     own, quiet = logs
+    receiver = tmp_path / "receiver.log"
     log = LiveLog()
-    log.follow([own], [quiet])
-    inner = {"level": "INFO", "message": "captured", "payment_id": "txn_1", "timestamp": "…"}
+    log.follow([receiver, own], [quiet])
+    webhook = {"type": "payment.captured", "id": "evt_1"}
+    _write(
+        receiver,
+        {"received_at": "2026-11-22T20:00:02.000+00:00", "verified": True, **webhook},
+        {"received_at": "2026-11-22T20:00:03.000+00:00", "verified": False, **webhook},
+    )
+    request = {"method": "POST", "path": "/v1/payments", "status": 201, "duration_ms": 12.6}
     _write(
         own,
-        {"ts": "2026-11-22T20:00:01.000Z", "kind": "access", "message": "POST /v1/payments 201"},
         {"kind": "platform", "message": "START RequestId: 1 Version: $LATEST", "function": "f"},
-        {"kind": "function", "message": json.dumps(inner), "function": "authorize"},
+        {"kind": "function", "message": _inner("request"), "function": "authorize"},
         {"kind": "function", "message": '{"_aws": {}, "latency": 3}', "function": "authorize"},
-        {"kind": "platform", "message": "it timed out", "function": "f", "level": "ERROR"},
+        {
+            "ts": "2026-11-22T20:00:00.900Z",
+            "kind": "function",
+            "message": _inner("captured", payment_id="txn_1"),
+            "function": "authorize",
+        },
+        {"ts": "2026-11-22T20:00:01.000Z", "kind": "access", "message": "…", **request},
+        {
+            "ts": "2026-11-22T20:00:04.000Z",
+            "kind": "platform",
+            "message": "it\ntimed out",
+            "function": "f",
+            "level": "ERROR",
+        },
     )
     assert [" ".join(line.split()) for line in _turn(log, capsys)] == [
-        "20:00:01 gateway POST /v1/payments 201",
-        "authorize captured txn_1",
-        "f it timed out",
+        "20:00:00 authorize captured txn_1",
+        "20:00:01 gateway POST /v1/payments 201 13 ms",
+        "20:00:02 receiver webhook payment.captured evt_1: signature verified",
+        "20:00:03 receiver webhook payment.captured evt_1: WRONG SIGNATURE",
+        "20:00:04 f it timed out",
     ]
 
 
