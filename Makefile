@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup setup-dev up down test check lock build bench clean
+.PHONY: help setup setup-dev up down test check docs lock build bench clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +42,9 @@ check: setup-dev ## format, lint, types, import rules
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+docs: setup ## make docs/openapi.json, docs/errors.md and docs/testing.md from the code
+	@$(BIN)/python -m tools.reference
 
 # SAM has a venv of its own: its dependencies would hold ours back.
 SAM_VENV := .venv-sam

@@ -1,0 +1,222 @@
+"""What the functions answer is what docs/openapi.json says: `api` checks every answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from paywright import wiring
+from paywright.http.messages import Request
+from paywright.ids import parse_typeid
+from paywright.processors.test_cards import SCENARIOS
+from paywright.wiring import Platform
+from tests.api import Reply
+from tests.conformance.openapi.contract import ROOT, CheckedApi, check
+
+NO_PAYMENT = "txn_01k6n00000e008000000000001"
+NO_CUSTOMER = "cus_01k6n00000e008000000000001"
+CARD = {"type": "card", "card": {"number": "4242424242424242", "exp_month": 1, "exp_year": 2040}}
+NewApi = Callable[..., CheckedApi]
+
+
+def outcome(reply: Reply) -> tuple[int, str]:
+    return reply.status, reply.json["error"]["code"]
+
+
+def test_objects(new_api: NewApi) -> None:
+    api = new_api(webhook_url="https://shop.example.com/webhooks")
+    assert api.get("/v1/merchants/me").status == 200
+    fields = {"external_id": "u1", "name": "Ada", "email": "a@example.com", "metadata": {"a": "b"}}
+    full, empty = api.post("/v1/customers", fields), api.post("/v1/customers")
+    assert (full.status, empty.status) == (201, 201)
+    for created in (full, empty):
+        assert api.get(f"/v1/customers/{created.json['id']}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("number", "fields", "status"),
+    [
+        ("4242424242424242", {"description": "Order", "metadata": {"a": "b"}}, "captured"),
+        ("4242424242424242", {"capture": False}, "authorized"),
+        ("4242424242424242", {"currency": "JPY"}, "captured"),
+        ("4000000000003006", {}, "pending"),
+    ],
+)
+def test_payments(number: str, fields: dict[str, Any], status: str, api: CheckedApi) -> None:
+    reply = api.pay(api.card(number), 5000, **fields)
+    assert (reply.status, reply.json["status"]) == (201, status)
+    path = f"/v1/payments/{reply.json['id']}"
+    assert api.get(path).status == 200
+    if status == "authorized":
+        assert api.post(f"{path}/capture", {"amount": 3000}).status == 200
+
+
+def test_a_replay(api: CheckedApi) -> None:
+    for _ in range(2):
+        reply = api.post("/v1/customers", {}, key="k")
+    assert (reply.status, reply.headers["idempotent-replayed"]) == (201, "true")
+    assert outcome(api.post("/v1/customers", {"name": "B"}, key="k"))[1] == "idempotency_key_reused"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/payments",
+        f"/v1/payments/{NO_PAYMENT}/capture",
+        "/v1/customers",
+        f"/v1/customers/{NO_CUSTOMER}/payment_methods",
+    ],
+)
+@pytest.mark.parametrize(
+    ("body", "headers", "expected"),
+    [
+        ("{", {}, (400, "malformed_json")),
+        ('{"surprise": 1}', {}, (400, "invalid_field")),
+        ("{}", {"idempotency-key": "x" * 256}, (400, "idempotency_key_invalid")),
+        ("{}", {"authorization": ""}, (401, "api_key_missing")),
+        ("{}", {"authorization": "Bearer sk_test_wrong"}, (401, "api_key_invalid")),
+        ('{"a":"' + "x" * 1_000_000 + '"}', {}, (413, "body_too_large")),
+        ("{}", {"content-type": "text/plain"}, (415, "content_type_not_json")),
+    ],
+)
+def test_bad_requests(
+    path: str, body: str, headers: dict[str, str], expected: tuple[int, str], api: CheckedApi
+) -> None:
+    assert outcome(api.post(path, body, **{"idempotency-key": "k", **headers})) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"amount": 0}, "amount_out_of_range"),
+        ({"currency": "xyz"}, "unknown_currency"),
+        ({"payment_method_id": "pm_nonsense"}, "invalid_field"),
+    ],
+)
+def test_bad_payments(fields: dict[str, Any], code: str, api: CheckedApi) -> None:
+    body = {"amount": 100, "currency": "usd", "payment_method_id": "pm_01k6n00000e008000000000001"}
+    assert outcome(api.post("/v1/payments", body | fields, key="k")) == (400, code)
+    missing = api.post("/v1/payments", body | fields)
+    assert outcome(missing) == (400, "idempotency_key_missing")
+
+
+def test_refused_cards(api: CheckedApi) -> None:
+    refused = api.pay(api.card("4000000000009995"))
+    assert outcome(refused) == (402, "card_declined")
+    assert api.get(f"/v1/payments/{refused.json['error']['payment_id']}").status == 200
+    path = f"/v1/customers/{api.customer()}/payment_methods"
+    wrong = CARD | {"card": CARD["card"] | {"number": "4242424242424241"}}  # type: ignore[operator]
+    assert outcome(api.post(path, wrong)) == (402, "invalid_card")
+
+
+def test_unknown_objects(api: CheckedApi) -> None:
+    for path in (f"/v1/payments/{NO_PAYMENT}", f"/v1/customers/{NO_CUSTOMER}", "/v1/payments/x"):
+        assert outcome(api.get(path)) == (404, "not_found")
+    path = f"/v1/customers/{NO_CUSTOMER}/payment_methods"
+    assert outcome(api.post(path, CARD)) == (404, "not_found")
+    assert outcome(api.post(f"/v1/payments/{NO_PAYMENT}/capture")) == (404, "not_found")
+
+
+def test_conflicts(api: CheckedApi, platform: Platform) -> None:
+    held = f"/v1/payments/{api.pay(api.card(), 500, capture=False).json['id']}/capture"
+    assert outcome(api.post(held, {"amount": 501})) == (400, "capture_exceeds_authorization")
+    assert api.post(held).status == 200
+    assert outcome(api.post(held)) == (409, "payment_not_capturable")
+    undecided = api.pay(api.card("4000000000003006")).json["id"]
+    reply = api.post(f"/v1/payments/{undecided}/capture")
+    assert outcome(reply) == (409, "operation_in_progress")
+    assert reply.headers["retry-after"] == "1"
+    api.post("/v1/customers", {"external_id": "u1"})
+    twice = api.post("/v1/customers", {"external_id": "u1"})
+    assert outcome(twice) == (409, "customer_exists")
+
+
+def test_a_key_in_progress(api: CheckedApi, platform: Platform) -> None:
+    headers = {"authorization": f"Bearer {api.merchant.api_key}", "idempotency-key": "k"}
+    first = Request("POST", "/v1/customers", headers, b"{}", "first", None)
+    platform.gate.admit(first, platform.gate.authenticate(first))
+    second = api.post("/v1/customers", {}, key="k")
+    assert outcome(second) == (409, "idempotency_key_in_progress")
+    assert second.headers["retry-after"] == "1"
+
+
+def test_a_suspended_merchant(new_api: NewApi, owner: psycopg.Connection[Any]) -> None:
+    api = new_api()
+    suspended = [parse_typeid("mer", api.merchant.id)]
+    owner.execute("UPDATE merchants SET status = 'suspended' WHERE id = %s", suspended)
+    assert outcome(api.get("/v1/merchants/me")) == (403, "merchant_not_active")
+    assert outcome(api.post("/v1/customers")) == (403, "merchant_not_active")
+
+
+def test_the_rate_limit(new_api: NewApi) -> None:
+    api = new_api(rate_limit_per_min=1)
+    assert api.get("/v1/merchants/me").status == 200
+    limited = [api.get("/v1/merchants/me"), api.post("/v1/payments", {}, key="k")]
+    assert [outcome(reply) for reply in limited] == [(429, "rate_limited")] * 2
+    assert all("retry-after" in reply.headers for reply in limited)
+
+
+def test_what_is_not_available(new_api: NewApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    api, live = new_api(), new_api(livemode=True)
+    path = f"/v1/customers/{live.customer()}/payment_methods"
+    assert outcome(live.post(path, CARD)) == (503, "processor_unavailable")
+    assert outcome(api.pay(api.card(), 5, currency="kwd")) == (503, "fx_rate_unavailable")
+    with monkeypatch.context() as away:
+        away.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+        wiring.platform.cache_clear()
+        assert outcome(api.get("/v1/merchants/me")) == (503, "service_unavailable")
+        wiring.platform().cache.close()
+
+
+def test_our_own_mistakes(
+    api: CheckedApi, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(platform.payments.store), "find_payment", None)
+    assert outcome(api.get(f"/v1/payments/{NO_PAYMENT}")) == (500, "internal_error")
+
+
+def test_test_cards_do_as_the_page_says(api: CheckedApi) -> None:
+    rows = re.findall(r"^\| ([\d ]+) \| (.+) \|$", (ROOT / "docs/testing.md").read_text(), re.M)
+    said = {number.replace(" ", ""): what for number, what in rows}
+    assert said.keys() == SCENARIOS.keys()
+    for number, what in said.items():
+        if what == "approved":
+            assert api.pay(api.card(number)).json["status"] == "captured"
+        elif what.startswith("declined"):
+            error = api.pay(api.card(number)).json["error"]
+            assert what == f"declined: `{error['decline_code']}`"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda reply: Reply(200, "{}", reply.headers), "is a required property"),
+        (
+            lambda reply: Reply(200, reply.text[:-1] + ',"surprise":1}', reply.headers),
+            "Additional properties are not allowed",
+        ),
+        (lambda reply: Reply(404, reply.text, reply.headers), "undescribed"),
+        (
+            lambda reply: Reply(
+                200,
+                reply.text,
+                {name: text for name, text in reply.headers.items() if name != "x-trace-id"},
+            ),
+            "X-Trace-Id is missing",
+        ),
+        (
+            lambda reply: Reply(200, reply.text, {**reply.headers, "retry-after": "1"}),
+            "retry-after",
+        ),
+    ],
+)
+def test_the_check_sees_what_is_wrong(
+    change: Callable[[Reply], Reply], message: str, api: CheckedApi
+) -> None:
+    reply = change(api.get("/v1/merchants/me"))
+    with pytest.raises(Exception, match=message):
+        check("GET", "/v1/merchants/me", reply)

@@ -1,0 +1,221 @@
+"""What the API returns, as types: the one place that describes it, with an example of each.
+
+The functions build these objects as plain dictionaries; tests/conformance/openapi holds their real
+answers against the schemas that are made from here, so that neither can change alone.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from paywright.payments.models import PENDING_UNKNOWN
+from paywright.payments.states import CaptureMethod, Status
+
+
+def id_pattern(prefix: str) -> str:
+    """The pattern of a TypeID: a prefix and 26 characters of Crockford's base32."""
+    return f"^{prefix}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$"
+
+
+MerchantId = Annotated[str, Field(pattern=id_pattern("mer"))]
+CustomerId = Annotated[str, Field(pattern=id_pattern("cus"))]
+PaymentMethodId = Annotated[str, Field(pattern=id_pattern("pm"))]
+PaymentId = Annotated[str, Field(pattern=id_pattern("txn"))]
+CurrencyCode = Annotated[str, Field(pattern="^[a-z]{3}$", description="ISO 4217, lower-case.")]
+Amount = Annotated[int, Field(ge=0, description="In the minor unit of `currency`.")]
+Timestamp = Annotated[
+    str,
+    Field(
+        pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
+        description="RFC 3339, UTC, milliseconds.",
+        json_schema_extra={"format": "date-time"},
+    ),
+]
+Livemode = Annotated[bool, Field(description="False for an object of test mode.")]
+
+
+class Payment(TypedDict):
+    """A payment, at the moment of the answer."""
+
+    id: PaymentId
+    object: Literal["payment"]
+    status: Status
+    amount: Amount
+    currency: CurrencyCode
+    captured_amount: Amount
+    refunded_amount: Amount
+    capture_method: CaptureMethod
+    customer_id: CustomerId | None
+    payment_method_id: PaymentMethodId | None
+    pending_reason: Annotated[
+        str | None,
+        Field(
+            description=f"Why the status is `pending`. `{PENDING_UNKNOWN}`: the processor did not "
+            "answer in time; what became of it follows by event and by GET."
+        ),
+    ]
+    failure_code: Annotated[str | None, Field(description="The code of the error that it met.")]
+    failure_message: Annotated[str | None, Field(description="The decline code behind it.")]
+    fraud_score: Annotated[int | None, Field(ge=0, le=100, description="100 is the worst.")]
+    fraud_flags: Annotated[list[str], Field(description="The rules that raised the score.")]
+    settlement_currency: CurrencyCode
+    settlement_amount: Annotated[
+        int | None,
+        Field(
+            ge=0, description="Captured, in the minor unit of `settlement_currency`, before fees."
+        ),
+    ]
+    fx_rate: Annotated[
+        str | None,
+        Field(
+            pattern=r"^\d+(\.\d+)?$",
+            description="Units of `settlement_currency` for one of `currency`; null without a "
+            "conversion.",
+        ),
+    ]
+    description: str | None
+    metadata: dict[str, str]
+    expires_at: Annotated[
+        Timestamp | None, Field(description="When an authorization that is not captured lapses.")
+    ]
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class Customer(TypedDict):
+    """Somebody who pays a merchant."""
+
+    id: CustomerId
+    object: Literal["customer"]
+    external_id: Annotated[str | None, Field(description="The merchant's own id; unique.")]
+    name: str | None
+    email: str | None
+    metadata: dict[str, str]
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class CardDetails(TypedDict):
+    """What can be shown of a card."""
+
+    brand: Annotated[
+        str, Field(description="`visa`, `mastercard`, `amex`, `discover` or `unknown`.")
+    ]
+    last_four: Annotated[str, Field(pattern="^[0-9]{4}$")]
+    exp_month: Annotated[int, Field(ge=1, le=12)]
+    exp_year: Annotated[int, Field(ge=2000, le=2100)]
+
+
+class PaymentMethod(TypedDict):
+    """A card that a customer pays with; its number stays with the processor."""
+
+    id: PaymentMethodId
+    object: Literal["payment_method"]
+    type: Literal["card"]
+    customer_id: CustomerId
+    card: CardDetails
+    is_default: Annotated[bool, Field(description="True for a customer's first.")]
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class Merchant(TypedDict):
+    """The merchant whose API key is used."""
+
+    id: MerchantId
+    object: Literal["merchant"]
+    name: str
+    email: str
+    settlement_currency: CurrencyCode
+    status: Literal["active", "suspended", "closed"]
+    webhook_url: str | None
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class ErrorDetails(TypedDict):
+    """What went wrong; a field that does not apply is absent."""
+
+    type: Literal[
+        "invalid_request_error",
+        "authentication_error",
+        "permission_error",
+        "card_error",
+        "idempotency_error",
+        "rate_limit_error",
+        "api_error",
+    ]
+    code: Annotated[str, Field(description="One of those in docs/errors.md; act on this.")]
+    message: Annotated[str, Field(description="For people; the wording may change.")]
+    param: NotRequired[Annotated[str, Field(description="The field at fault, `card.number`.")]]
+    decline_code: NotRequired[Annotated[str, Field(description="Why the card was refused.")]]
+    payment_id: NotRequired[PaymentId]
+    request_id: Annotated[str, Field(description="The same as in the header Request-Id.")]
+    doc_url: Annotated[str, Field(json_schema_extra={"format": "uri"})]
+
+
+class Error(TypedDict):
+    """The body of every answer of 400 and above."""
+
+    error: ErrorDetails
+
+
+PAYMENT: Final[Payment] = {
+    "id": "txn_01kaqd1e8pe5b9n2w4tq7c3m0x",
+    "object": "payment",
+    "status": Status.CAPTURED,
+    "amount": 5000,
+    "currency": "usd",
+    "captured_amount": 5000,
+    "refunded_amount": 0,
+    "capture_method": CaptureMethod.AUTOMATIC,
+    "customer_id": "cus_01kaqcz4v2ffk8h6s1r9y5d7ja",
+    "payment_method_id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc",
+    "pending_reason": None,
+    "failure_code": None,
+    "failure_message": None,
+    "fraud_score": 5,
+    "fraud_flags": [],
+    "settlement_currency": "usd",
+    "settlement_amount": 5000,
+    "fx_rate": None,
+    "description": "Order 1001",
+    "metadata": {"order": "1001"},
+    "expires_at": None,
+    "created_at": "2026-11-22T20:15:04.118Z",
+    "livemode": False,
+}
+CUSTOMER: Final[Customer] = {
+    "id": "cus_01kaqcz4v2ffk8h6s1r9y5d7ja",
+    "object": "customer",
+    "external_id": "user-42",
+    "name": "Ada Lovelace",
+    "email": "ada@example.com",
+    "metadata": {},
+    "created_at": "2026-11-22T20:13:49.282Z",
+    "livemode": False,
+}
+PAYMENT_METHOD: Final[PaymentMethod] = {
+    "id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc",
+    "object": "payment_method",
+    "type": "card",
+    "customer_id": "cus_01kaqcz4v2ffk8h6s1r9y5d7ja",
+    "card": {"brand": "visa", "last_four": "4242", "exp_month": 12, "exp_year": 2034},
+    "is_default": True,
+    "created_at": "2026-11-22T20:14:27.569Z",
+    "livemode": False,
+}
+MERCHANT: Final[Merchant] = {
+    "id": "mer_01kaqcs7p9f1zr3k6v8d2h5t4w",
+    "object": "merchant",
+    "name": "Analytical Engines",
+    "email": "shop@example.com",
+    "settlement_currency": "usd",
+    "status": "active",
+    "webhook_url": "https://shop.example.com/webhooks",
+    "created_at": "2026-11-22T20:10:36.745Z",
+    "livemode": False,
+}

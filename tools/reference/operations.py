@@ -1,0 +1,213 @@
+"""What is to be said of each route beyond its models: what it returns, and what it can refuse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from paywright import errors
+from paywright.errors import PaywrightError
+from paywright.money import MAX_AMOUNT_MINOR
+from tests.api import load_function
+from tools.reference import objects
+
+Schema = dict[str, Any]
+
+_EVERYWHERE = (
+    errors.ApiKeyMissing,
+    errors.ApiKeyInvalid,
+    errors.MerchantNotActive,
+    errors.RateLimited,
+    errors.PaywrightError,
+    errors.ServiceUnavailable,
+)
+_WITH_BODY = (
+    errors.MalformedJson,
+    errors.InvalidField,
+    errors.IdempotencyKeyInvalid,
+    errors.IdempotencyKeyReused,
+    errors.IdempotencyKeyInProgress,
+    errors.BodyTooLarge,
+    errors.NotJson,
+)
+_MONEY = (
+    errors.AmountOutOfRange,
+    errors.CardDeclined,
+    errors.ProcessorUnavailable,
+    errors.FxRateUnavailable,
+)
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body. `limits` are those that the service checks and the model does not show."""
+
+    model: type[BaseModel]
+    examples: Mapping[str, Any]
+    required: bool = True
+    key_required: bool = False
+    limits: Mapping[str, Schema] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One route. `id_prefix` is the kind of object that `{id}` in its path names."""
+
+    endpoint: Any
+    status: int
+    returns: type
+    example: Any
+    refuses: tuple[type[PaywrightError], ...] = ()
+    body: Body | None = None
+    id_prefix: str | None = None
+
+    @property
+    def errors(self) -> tuple[type[PaywrightError], ...]:
+        """Every error that this route can answer with."""
+        return (*_EVERYWHERE, *(_WITH_BODY if self.body else ()), *self.refuses)
+
+
+_authorize = load_function("authorize")
+_capture = load_function("capture")
+_merchant = load_function("merchant")
+
+_AMOUNT: Final[Schema] = {
+    "minimum": 1,
+    "maximum": MAX_AMOUNT_MINOR,
+    "description": "In the currency's minor unit: 1099 is $10.99, but ¥1099.",
+}
+_METADATA: Final[Schema] = {
+    "maxProperties": 50,
+    "description": "The merchant's own, kept as it is.",
+}
+
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "POST /v1/payments": Operation(
+        _authorize.create_payment,
+        201,
+        objects.Payment,
+        objects.PAYMENT,
+        (errors.IdempotencyKeyMissing, errors.UnknownCurrency, *_MONEY),
+        Body(
+            _authorize.CreatePayment,
+            {
+                "sale": {
+                    "amount": 5000,
+                    "currency": "usd",
+                    "payment_method_id": objects.PAYMENT_METHOD["id"],
+                    "description": "Order 1001",
+                    "metadata": {"order": "1001"},
+                },
+                "hold": {
+                    "amount": 150_000,
+                    "currency": "JPY",
+                    "payment_method_id": objects.PAYMENT_METHOD["id"],
+                    "customer_id": objects.CUSTOMER["id"],
+                    "capture": False,
+                },
+            },
+            key_required=True,
+            limits={
+                "amount": _AMOUNT,
+                "currency": {"pattern": "^[A-Za-z]{3}$", "description": "ISO 4217, in any case."},
+                "payment_method_id": {"pattern": objects.id_pattern("pm")},
+                "customer_id": {
+                    "pattern": objects.id_pattern("cus"),
+                    "description": "Must be the payment method's owner.",
+                },
+                "capture": {"description": "False holds the amount until it is captured."},
+                "metadata": _METADATA,
+            },
+        ),
+    ),
+    "POST /v1/payments/{id}/capture": Operation(
+        _capture.capture_payment,
+        200,
+        objects.Payment,
+        objects.PAYMENT | {"capture_method": "manual"},
+        (
+            errors.NotFound,
+            errors.PaymentNotCapturable,
+            errors.OperationInProgress,
+            errors.CaptureExceedsAuthorization,
+            *_MONEY,
+        ),
+        Body(
+            _capture.CapturePayment,
+            {"everything": {}, "a part": {"amount": 3000}},
+            required=False,
+            limits={
+                "amount": _AMOUNT
+                | {"description": "At most what was authorized, which is also the default."}
+            },
+        ),
+        "txn",
+    ),
+    "GET /v1/payments/{id}": Operation(
+        _merchant.get_payment,
+        200,
+        objects.Payment,
+        objects.PAYMENT,
+        (errors.NotFound,),
+        id_prefix="txn",
+    ),
+    "POST /v1/customers": Operation(
+        _merchant.create_customer,
+        201,
+        objects.Customer,
+        objects.CUSTOMER,
+        (errors.CustomerExists,),
+        Body(
+            _merchant.CreateCustomer,
+            {
+                "known": {
+                    "external_id": "user-42",
+                    "name": "Ada Lovelace",
+                    "email": "ada@example.com",
+                },
+                "anonymous": {},
+            },
+            required=False,
+            limits={
+                "external_id": {"description": "Your own id of the customer; unique."},
+                "metadata": _METADATA,
+            },
+        ),
+    ),
+    "GET /v1/customers/{id}": Operation(
+        _merchant.get_customer,
+        200,
+        objects.Customer,
+        objects.CUSTOMER,
+        (errors.NotFound,),
+        id_prefix="cus",
+    ),
+    "POST /v1/customers/{id}/payment_methods": Operation(
+        _merchant.add_payment_method,
+        201,
+        objects.PaymentMethod,
+        objects.PAYMENT_METHOD,
+        (errors.NotFound, errors.CardRefused, errors.ProcessorUnavailable),
+        Body(
+            _merchant.CreatePaymentMethod,
+            {
+                "card": {
+                    "type": "card",
+                    "card": {
+                        "number": "4242424242424242",
+                        "exp_month": 12,
+                        "exp_year": 2034,
+                        "cvc": "123",
+                    },
+                }
+            },
+        ),
+        "cus",
+    ),
+    "GET /v1/merchants/me": Operation(
+        _merchant.get_profile, 200, objects.Merchant, objects.MERCHANT
+    ),
+}

@@ -1,0 +1,95 @@
+"""Makes docs/errors.md and docs/testing.md from the errors and the test cards in the code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from paywright.errors import catalogue
+from paywright.processors.test_cards import DESCRIPTIONS, SCENARIOS
+
+_NOTE: Final = "<!-- Made by `make docs`: change the code it is made from, not this page. -->"
+
+_ERRORS: Final = """\
+# Errors
+
+Every error has the same form; fields that do not apply are left out:
+
+```json
+{"error": {"type": "card_error", "code": "card_declined", "message": "The card was declined.",
+           "decline_code": "insufficient_funds", "payment_id": "txn_…", "request_id": "…",
+           "doc_url": "…/docs/errors.md#card_declined"}}
+```
+
+Act on `type` and `code`; `message` is for people. `param` names the field at fault. Quote
+`request_id` (also in the header `Request-Id`) when you ask about a request.
+
+| type | what to do |
+|---|---|
+| `invalid_request_error` | mend the request; repeated as it is, it fails again |
+| `authentication_error` | send a valid API key |
+| `permission_error` | the key is right, but may not do this |
+| `card_error` | ask the customer for another card; `decline_code` says why. Nothing was charged |
+| `idempotency_error` | 409: repeat after `Retry-After`; 400: use a new key for a new request |
+| `rate_limit_error` | repeat after `Retry-After` |
+| `api_error` | repeat with the same `Idempotency-Key`, waiting longer each time |
+
+## Codes
+"""
+
+_GATEWAY: Final = """
+## Before a request reaches Paywright
+
+What API Gateway refuses by itself has its own form, `{"message": "…"}`: an unknown route (404),
+more than 10 MB (413), more requests a second than the whole API allows (429), no answer within
+30 s or no free function (503). A 503 leaves open what happened: repeat it with the same
+`Idempotency-Key`.
+"""
+
+_TESTING: Final = """\
+# Testing
+
+A test key (`sk_test_…`) reaches a simulated processor. Its cards behave by their number; any month
+to come and any `cvc` will do.
+"""
+
+_TOKENIZING: Final = """
+Every other valid number is approved. A number whose check digit is wrong (4242 4242 4242 4241) is
+refused when the card is added, with 402 `invalid_card` and `incorrect_number`; so is a card whose
+month is over, with `expired_card`.
+
+Where no answer came in time the payment is `pending`, with `pending_reason` `processor_unknown`:
+nobody knows yet. The platform asks the processor until it does, and an event tells.
+"""
+
+
+def errors_page() -> str:
+    """docs/errors.md: the errors by status and code, each with the anchor of its `doc_url`."""
+    found = sorted(catalogue(), key=lambda error: (error.status, error.code))
+    rows = (
+        (f'<a id="{e.code}"></a>`{e.code}`', str(e.status), f"`{e.type}`", e().message)
+        for e in found
+    )
+    table = _table(("code", "status", "type", "message"), rows)
+    return f"{_NOTE}\n\n{_ERRORS}\n{table}{_GATEWAY}"
+
+
+def testing_page() -> str:
+    """docs/testing.md: the test cards and what each of them does."""
+    rows = ((_grouped(number), _happens(scenario)) for number, scenario in SCENARIOS.items())
+    return f"{_NOTE}\n\n{_TESTING}\n{_table(('number', 'what happens'), rows)}{_TOKENIZING}"
+
+
+def _happens(scenario: str) -> str:
+    kind, _, decline_code = scenario.partition(":")
+    return f"declined: `{decline_code}`" if kind == "declined" else DESCRIPTIONS[scenario]
+
+
+def _grouped(number: str) -> str:
+    return " ".join(number[start : start + 4] for start in range(0, len(number), 4))
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [tuple(head), *(tuple(row) for row in rows)]
+    lines.insert(1, ("---",) * len(lines[0]))
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
