@@ -7,8 +7,11 @@ holds up neither requests nor functions; what does not fit the buffer meanwhile 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import queue
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -104,8 +107,11 @@ class LogWriter:
         self._bytes = 0
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[None] | None = None
-        self._broken = False
+        self._writing = False
+        self._written = asyncio.Event()
+        self._work: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        # A thread of its own, and a daemon: whoever does not read the log may block it for ever.
+        threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def __call__(
         self,
@@ -124,47 +130,48 @@ class LogWriter:
         line = self._format(Line(kind, message, function, request_id, level, fields))
         self._lines.append(line)
         self._bytes += len(line)
-        if self._timer is None and self._writing is None:
+        if self._timer is None and not self._writing:
             self._timer = self._loop.call_later(_FLUSH_DELAY_S, self._flush)
 
-    def _take(self) -> bytes:
+    def _flush(self) -> None:
+        self._timer = None
         if self._dropped:
             text = f"{self._dropped} log lines were dropped: nobody read them in time"
             self._lines.append(self._format(Line(Kind.PLATFORM, text, None, None, "WARNING", {})))
             self._dropped = 0
-        data = ("\n".join(self._lines) + "\n").encode(errors="replace") if self._lines else b""
+        data = ("\n".join(self._lines) + "\n").encode(errors="replace")
         self._lines.clear()
         self._bytes = 0
-        return data
+        self._writing = True
+        self._work.put(data)
 
-    def _flush(self) -> None:
-        self._timer = None
-        if not self._broken and self._lines:
-            self._writing = self._loop.run_in_executor(None, self._write, self._take())
-            self._writing.add_done_callback(self._written)
-
-    def _written(self, done: asyncio.Future[None]) -> None:
-        self._writing = None
-        self._broken = done.cancelled() or done.exception() is not None
-        if self._lines and not self._broken:
+    def _done(self) -> None:
+        self._writing = False
+        if self._lines:
             self._timer = self._loop.call_later(_FLUSH_DELAY_S, self._flush)
+        self._written.set()
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
+    def _write(self) -> None:
+        """The thread: writes one batch after the other."""
+        while True:
+            view = memoryview(self._work.get())
+            while view:
+                try:
+                    view = view[os.write(self._fd, view) :]
+                except OSError:
+                    break  # a closed pipe, a full disk: no reason to stop serving
+            try:
+                self._loop.call_soon_threadsafe(self._done)
+            except RuntimeError:
+                return  # the loop is closed
 
     async def close(self, timeout_s: float = 1.0) -> None:
         """Write what is left, unless nobody reads it within `timeout_s`."""
-        deadline = self._loop.time() + timeout_s
-        while (self._lines or self._writing) and not self._broken:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-            if self._writing is None:
-                self._flush()
-            writing = self._writing
-            if writing is not None:
-                await asyncio.wait({writing}, timeout=max(0.0, deadline - self._loop.time()))
-            if self._loop.time() >= deadline:
-                return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._lines or self._writing:
+                    if not self._writing and self._timer is not None:
+                        self._timer.cancel()
+                        self._flush()
+                    self._written.clear()
+                    await self._written.wait()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Protocol
@@ -15,7 +16,7 @@ from emulator.gateway.cors import CorsPolicy
 from emulator.gateway.event import EventBuilder, Sighting
 from emulator.gateway.routes import Match, RouteTable
 from emulator.gateway.throttle import TokenBucket, bucket
-from emulator.http1 import Header, HttpServer, Limits, Request
+from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled, UnknownFunction
 from emulator.logs import Kind, LogSink
 from emulator.runtime import new_trace_id
@@ -94,7 +95,7 @@ class Gateway:
             and CorsPolicy.is_preflight(request)
             and not self._routes.has(f"OPTIONS {path}")
         ):
-            self._answer(exchange, 204, self._cors.preflight(request))
+            self._finish(exchange, 204, self._cors.preflight(request), b"")
             return
         match = self._match(request.method, path)
         if match is None:
@@ -167,21 +168,24 @@ class Gateway:
             return
         self._send(exchange, answer.status, answer.headers, answer.body)
 
-    def _answer(
-        self, exchange: _Exchange, status: int, headers: list[Header] | None = None
-    ) -> None:
+    def _answer(self, exchange: _Exchange, status: int) -> None:
         """An answer of the gateway's own."""
-        body = _MESSAGES.get(status, b"")
-        own: list[Header] = [(b"content-type", b"application/json")] if body else []
-        self._send(exchange, status, (*own, *(headers or ())), body)
+        self._send(exchange, status, (JSON_TYPE,), _MESSAGES[status])
 
     def _send(
-        self, exchange: _Exchange, status: int, headers: tuple[Header, ...], body: bytes
+        self, exchange: _Exchange, status: int, headers: Iterable[Header], body: bytes
+    ) -> None:
+        if self._cors is not None:
+            headers = self._cors.apply(exchange.request, headers)
+        self._finish(exchange, status, headers, body)
+
+    def _finish(
+        self, exchange: _Exchange, status: int, headers: Iterable[Header], body: bytes
     ) -> None:
         request, sighting = exchange.request, exchange.sighting
         sent: list[Header] = [
             (b"date", _http_date(int(sighting.epoch_s))),
-            *(headers if self._cors is None else self._cors.apply(request, headers)),
+            *headers,
             (b"apigw-requestid", sighting.request_id.encode()),
         ]
         request.respond(status, sent, body)

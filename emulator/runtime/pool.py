@@ -75,6 +75,11 @@ class FunctionPool:
         """All that exist, for tests and status reports."""
         return frozenset(self._environments)
 
+    @property
+    def idle(self) -> int:
+        """How many are waiting for a request."""
+        return len(self._idle)
+
     def submit(self, invocation: Invocation) -> None:
         """Run it now or as soon as an environment is free; raise Throttled as Lambda would."""
         reserved = self.function.reserved_concurrency

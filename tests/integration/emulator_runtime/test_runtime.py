@@ -1,0 +1,323 @@
+"""Functions in real processes: what they return, what they print, how they fail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from emulator.invocations import InvokeResult, Throttled, UnknownFunction
+from emulator.logs import Kind
+from emulator.runtime import Runtime, RuntimeSettings
+from tests.emulator_harness import (
+    HELLO_APP,
+    LogKeeper,
+    eventually,
+    function_of,
+    gone,
+    is_alive,
+    runtime_of,
+)
+
+MISHAP = function_of("mishap", timeout_s=1)
+
+
+async def _mishap(runtime: Runtime, kind: str) -> InvokeResult:
+    return await runtime.invoke("mishap", json.dumps({"kind": kind}).encode())
+
+
+def _error(result: InvokeResult) -> dict[str, Any]:
+    assert result.function_error == "Unhandled"
+    error: dict[str, Any] = json.loads(result.payload)
+    return error
+
+
+async def test_exception_is_a_function_error_and_keeps_the_environment(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        error = _error(await _mishap(runtime, "fail"))
+        assert (error["errorType"], error["errorMessage"]) == ("ValueError", "no luck")
+        assert any("no luck" in text for text in logs.texts(Kind.FUNCTION))
+        await _mishap(runtime, "fail")
+    assert sum("Init Duration" in text for text in logs.texts()) == 1
+
+
+async def test_exit_is_reported_and_replaced(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        error = _error(await _mishap(runtime, "leave"))
+        assert error["errorType"] == "Runtime.ExitError"
+        assert error["errorMessage"].endswith("Runtime exited with error: exit status 3")
+        assert (await _mishap(runtime, "chatter")).function_error is None
+
+
+async def test_timeout_kills_the_function_and_all_it_forked(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        result = await _mishap(runtime, "fork_and_hang")
+        error = _error(result)
+        assert error["errorType"] == "Sandbox.Timedout"
+        expected = f"RequestId: {result.request_id} Error: Task timed out after 1.00 seconds"
+        assert error["errorMessage"] == expected
+        child = int(next(t for t in logs.texts() if t.startswith("child ")).split()[1])
+        await gone(child)
+        assert not any(is_alive(e.pid or 0) for e in runtime.pool("mishap").environments)
+    assert any("Status: timeout" in text for text in logs.texts(Kind.PLATFORM))
+
+
+async def test_what_a_function_forked_ends_with_its_environment(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        forked = json.loads((await _mishap(runtime, "fork")).payload)
+        assert is_alive(forked["child"])
+        await _mishap(runtime, "leave")
+        await gone(forked["child"])
+
+
+async def test_what_cannot_be_serialised(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        assert _error(await _mishap(runtime, "unserializable"))["errorType"] == (
+            "Runtime.MarshalError"
+        )
+
+
+async def test_response_over_6_mb(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        error = _error(await _mishap(runtime, "big"))
+        assert error["errorType"] == "Function.ResponseSizeTooLarge"
+        assert (await _mishap(runtime, "chatter")).function_error is None
+
+
+async def test_endless_output_is_bounded_and_times_out(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        assert _error(await _mishap(runtime, "babble"))["errorType"] == "Sandbox.Timedout"
+    assert max(len(text) for text in logs.texts()) <= 256 * 1024
+
+
+async def test_init_error_reaches_the_caller(logs: LogKeeper) -> None:
+    async with runtime_of(function_of("broken"), logs=logs) as runtime:
+        for _ in range(2):
+            error = _error(await runtime.invoke("broken", b"{}"))
+            assert error["errorType"] == "Runtime.ImportModuleError"
+            assert "nothing_of_that_name" in error["errorMessage"]
+
+
+async def test_missing_code_folder_is_an_init_error(logs: LogKeeper, tmp_path: Path) -> None:
+    function = function_of("gone", tmp_path / "gone")
+    async with runtime_of(function, logs=logs) as runtime:
+        assert _error(await runtime.invoke("gone", b"{}"))["errorType"] == (
+            "Runtime.InvalidEntrypoint"
+        )
+
+
+async def test_slow_init_is_run_again_within_the_functions_timeout(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(30)\ndef handler(e, c): pass\n")
+    settings = RuntimeSettings(init_s=0.3, reload=False)
+    function = function_of("slow", tmp_path, timeout_s=1)
+    async with runtime_of(function, logs=logs, settings=settings) as runtime:
+        assert _error(await runtime.invoke("slow", b"{}"))["errorType"] == "Sandbox.Timedout"
+    assert sum("Phase: init\tStatus: timeout" in text for text in logs.texts()) == 2
+
+
+async def test_log_lines_come_in_order_and_with_their_request(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        payload = json.dumps({"kind": "chatter"}).encode()
+        result = await runtime.submit("mishap", payload, log_tail=True)
+    lines = [line for line in logs.lines if line.request_id == result.request_id]
+    texts = [line.message for line in lines]
+    assert texts[0] == f"START RequestId: {result.request_id} Version: $LATEST"
+    assert texts[1:5] == ["about to chatter", "one line", "two lines", "no end of line"]
+    assert texts[5] == f"END RequestId: {result.request_id}"
+    report = (
+        rf"REPORT RequestId: {result.request_id}\tDuration: \d+\.\d\d ms\t"
+        r"Billed Duration: \d+ ms\tMemory Size: 128 MB\tMax Memory Used: [1-9]\d* MB\t"
+        r"Init Duration: \d+\.\d\d ms\t"
+    )
+    assert re.fullmatch(report, texts[6])
+    assert result.log_tail == "".join(f"{text}\n" for text in texts)
+
+
+async def test_environment_variables_are_lambdas(
+    logs: LogKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMULATORS_OWN", "secret")
+    layer = tmp_path / "layer"
+    (layer / "python").mkdir(parents=True)
+    function = function_of(
+        "mishap",
+        timeout_s=5,
+        memory_mb=256,
+        layer_dirs=(layer,),
+        environment={"GREETING": "hi", "AWS_REGION": "no-such"},
+    )
+    settings = RuntimeSettings(variables={"GREETING": "ho"}, reload=False)
+    async with runtime_of(function, logs=logs, settings=settings) as runtime:
+        seen = json.loads((await _mishap(runtime, "environment")).payload)
+    assert seen["GREETING"] == "ho"
+    assert seen["AWS_LAMBDA_FUNCTION_NAME"] == "mishap"
+    assert seen["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "256"
+    assert seen["AWS_REGION"] == seen["AWS_DEFAULT_REGION"] == "us-east-1"
+    assert seen["_HANDLER"] == "app.handler"
+    assert seen["LAMBDA_TASK_ROOT"] == str(HELLO_APP / "functions" / "mishap")
+    assert seen["PYTHONPATH"].split(os.pathsep)[1] == str(layer / "python")
+    assert seen["AWS_ACCESS_KEY_ID"]
+    assert seen["_X_AMZN_TRACE_ID"].startswith("Root=1-")
+    assert "EMULATORS_OWN" not in seen
+    assert not os.access(seen["TMPDIR"], os.F_OK), "removed with its environment"
+
+
+async def test_unknown_function(logs: LogKeeper) -> None:
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        with pytest.raises(UnknownFunction):
+            await runtime.invoke("nobody", b"{}")
+
+
+SLEEPER = "import time, os\ndef handler(e, c):\n    time.sleep(e['s'])\n    return os.getpid()\n"
+
+
+def _sleep(seconds: float) -> bytes:
+    return json.dumps({"s": seconds}).encode()
+
+
+async def test_one_invocation_at_a_time_and_environments_are_kept_warm(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    async with runtime_of(function_of("sleeper", tmp_path), logs=logs) as runtime:
+        both = await asyncio.gather(*(runtime.invoke("sleeper", _sleep(0.5)) for _ in range(2)))
+        assert len({result.payload for result in both}) == 2
+        again = [await runtime.invoke("sleeper", _sleep(0)) for _ in range(5)]
+        assert {result.payload for result in again} <= {result.payload for result in both}
+
+
+async def test_cap_holds_requests_back_and_says_so(logs: LogKeeper, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    settings = RuntimeSettings(max_environments=2, reload=False)
+    async with runtime_of(
+        function_of("sleeper", tmp_path), logs=logs, settings=settings
+    ) as runtime:
+        results = await asyncio.gather(*(runtime.invoke("sleeper", _sleep(0.05)) for _ in range(9)))
+        assert len(runtime.pool("sleeper").environments) == 2
+    assert all(result.function_error is None for result in results)
+    assert len({result.payload for result in results}) == 2
+    assert any("held back: all 2 environments" in text for text in logs.texts())
+
+
+async def test_burst_of_short_requests_starts_few_environments(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    settings = RuntimeSettings(max_environments=64, max_starting=2, reload=False)
+    async with runtime_of(
+        function_of("sleeper", tmp_path), logs=logs, settings=settings
+    ) as runtime:
+        await asyncio.gather(*(runtime.invoke("sleeper", _sleep(0)) for _ in range(60)))
+        assert len(runtime.pool("sleeper").environments) < 30
+
+
+async def test_reserved_concurrency_throttles(logs: LogKeeper, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    function = function_of("sleeper", tmp_path, reserved_concurrency=1)
+    async with runtime_of(function, logs=logs) as runtime:
+        first = runtime.submit("sleeper", _sleep(0.2))
+        with pytest.raises(Throttled):
+            runtime.submit("sleeper", _sleep(0))
+        await first
+        await runtime.invoke("sleeper", _sleep(0))
+
+
+async def test_account_concurrency_is_shared_by_the_unreserved(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    functions = [function_of(name, tmp_path) for name in ("a", "b")]
+    reserved = function_of("c", tmp_path, reserved_concurrency=1)
+    settings = RuntimeSettings(account_concurrency=2, reload=False)
+    async with runtime_of(*functions, reserved, logs=logs, settings=settings) as runtime:
+        running = [runtime.submit(name, _sleep(0.3)) for name in "aac"]
+        with pytest.raises(Throttled):
+            runtime.submit("b", _sleep(0))
+        await asyncio.gather(*running)
+        await runtime.invoke("b", _sleep(0))
+
+
+async def test_idle_environments_are_reaped(logs: LogKeeper) -> None:
+    settings = RuntimeSettings(idle_s=0.1, reload=False)
+    async with runtime_of(function_of("hello"), logs=logs, settings=settings) as runtime:
+        await runtime.invoke("hello", b"{}")
+        pool = runtime.pool("hello")
+        (environment,) = pool.environments
+        await eventually(lambda: not pool.environments)
+        assert not is_alive(environment.pid or 0)
+
+
+async def test_prewarmed_environments_are_there_before_the_first_request(logs: LogKeeper) -> None:
+    settings = RuntimeSettings(prewarm={"hello": 2}, reload=False)
+    async with runtime_of(function_of("hello"), logs=logs, settings=settings) as runtime:
+        pool = runtime.pool("hello")
+        await eventually(lambda: pool.idle == 2)
+        await runtime.invoke("hello", b"{}")
+        assert len(pool.environments) == 2
+
+
+async def test_killed_environment_harms_nobody(logs: LogKeeper) -> None:
+    async with runtime_of(function_of("hello"), logs=logs) as runtime:
+        await runtime.invoke("hello", b"{}")
+        pool = runtime.pool("hello")
+        (environment,) = pool.environments
+        os.kill(environment.pid or 0, signal.SIGKILL)
+        await eventually(lambda: not pool.environments)
+        assert (await runtime.invoke("hello", b"{}")).function_error is None
+
+
+async def test_changed_code_runs_at_the_next_request(logs: LogKeeper, tmp_path: Path) -> None:
+    code, layer = tmp_path / "code", tmp_path / "layer"
+    code.mkdir()
+    layer.mkdir()
+    (code / "app.py").write_text("import words\ndef handler(e, c): return words.WORD + '1'\n")
+    (layer / "words.py").write_text("WORD = 'a'\n")
+    function = function_of("changing", code, layer_dirs=(layer,))
+    settings = RuntimeSettings()
+    async with runtime_of(function, logs=logs, settings=settings) as runtime:
+        assert (await runtime.invoke("changing", b"{}")).payload == b'"a1"'
+        (code / "app.py").write_text("import words\ndef handler(e, c): return words.WORD + '22'\n")
+        await logs.until(lambda line: "app.py changed" in line.message)
+        assert (await runtime.invoke("changing", b"{}")).payload == b'"a22"'
+        (layer / "words.py").write_text("WORD = 'bb'\n")
+        await logs.until(lambda line: "words.py changed" in line.message)
+        assert (await runtime.invoke("changing", b"{}")).payload == b'"bb22"'
+
+
+async def test_busy_environment_finishes_before_it_is_replaced(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    async with runtime_of(function_of("sleeper", tmp_path), logs=logs) as runtime:
+        pool = runtime.pool("sleeper")
+        await runtime.invoke("sleeper", _sleep(0))
+        await eventually(lambda: pool.idle == 1)
+        running = runtime.submit("sleeper", _sleep(0.3))
+        pool.retire()
+        result = await running
+        assert result.function_error is None
+        assert (await runtime.invoke("sleeper", _sleep(0))).payload != result.payload
+
+
+def _descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_nothing_leaks(logs: LogKeeper) -> None:
+    """Descriptors and processes after many bad calls."""
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        await _mishap(runtime, "chatter")
+        before = _descriptors()
+        for _ in range(5):
+            await _mishap(runtime, "leave")
+        await _mishap(runtime, "chatter")
+        await eventually(lambda: _descriptors() <= before)
+        assert len(runtime.pool("mishap").environments) == 1
