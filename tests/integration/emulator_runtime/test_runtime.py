@@ -141,6 +141,17 @@ async def test_log_lines_come_in_order_and_with_their_request(logs: LogKeeper) -
     assert result.log_tail == "".join(f"{text}\n" for text in texts)
 
 
+async def test_no_output_comes_after_its_end_line(logs: LogKeeper) -> None:
+    """More than a pipe holds is still on its way when the answer arrives."""
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        for _ in range(5):
+            logs.lines.clear()
+            result = await _mishap(runtime, "flood")
+            texts = [x.message for x in logs.lines if x.request_id == result.request_id]
+            assert texts[2:-2] == [f"{number:0100d}" for number in range(3_000)]
+            assert texts[-2].startswith("END")
+
+
 async def test_environment_variables_are_lambdas(
     logs: LogKeeper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
