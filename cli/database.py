@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -18,10 +19,31 @@ _MIGRATION_TIMEOUT_S = 300
 _CONNECT_TIMEOUT_S = 10
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
-APP_LOGIN = "paywright_app_login"
-HOUSEKEEPING_LOGIN = "paywright_housekeeping_login"
-LOGINS = (APP_LOGIN, HOUSEKEEPING_LOGIN)
-_ROLE_OF = {APP_LOGIN: "paywright_app", HOUSEKEEPING_LOGIN: "paywright_housekeeping"}
+
+@dataclass(frozen=True)
+class Login:
+    """A user of the database server, in one of the roles that the migrations make."""
+
+    name: str
+    role: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Logins:
+    """Whom the functions connect as."""
+
+    app: Login
+    housekeeping: Login
+
+    @classmethod
+    def make(cls, secret: Callable[[str], str], suffix: str = "") -> Logins:
+        """With passwords from `secret`; the suffix keeps apart who shares a server."""
+
+        def login(role: str) -> Login:
+            return Login(f"{role}_login{suffix}", role, secret(f"{role}_login"))
+
+        return cls(login("paywright_app"), login("paywright_housekeeping"))
 
 
 class DatabaseError(Failure):
@@ -51,29 +73,29 @@ def migrate(owner_url: str, migrations: Path) -> None:
         raise DatabaseError(f"The migrations could not be applied: {said.rstrip('.')}.")
 
 
-def ensure_logins(owner_url: str, passwords: Mapping[str, str]) -> None:
-    """Make the login users of the migrations' roles, or give those that exist these passwords.
+def ensure_logins(owner_url: str, logins: Logins) -> None:
+    """Make the login users, or give those that exist these passwords.
 
     Only the hashes of the passwords go over the wire, and so into no log. Raises DatabaseError.
     """
     with connect(owner_url) as connection:
-        for login, password in passwords.items():
+        for login in (logins.app, logins.housekeeping):
             hashed = connection.pgconn.encrypt_password(
-                password.encode(), login.encode(), b"scram-sha-256"
+                login.password.encode(), login.name.encode(), b"scram-sha-256"
             ).decode()
             known = connection.execute(
-                "SELECT 1 FROM pg_roles WHERE rolname = %s", (login,)
+                "SELECT 1 FROM pg_roles WHERE rolname = %s", (login.name,)
             ).fetchone()
             connection.execute(
-                sql.SQL("{verb} ROLE {login} LOGIN PASSWORD {hashed}").format(
+                sql.SQL("{verb} ROLE {name} LOGIN PASSWORD {hashed}").format(
                     verb=sql.SQL("ALTER" if known else "CREATE"),
-                    login=sql.Identifier(login),
+                    name=sql.Identifier(login.name),
                     hashed=sql.Literal(hashed),
                 )
             )
             connection.execute(
-                sql.SQL("GRANT {role} TO {login}").format(
-                    role=sql.Identifier(_ROLE_OF[login]), login=sql.Identifier(login)
+                sql.SQL("GRANT {role} TO {name}").format(
+                    role=sql.Identifier(login.role), name=sql.Identifier(login.name)
                 )
             )
 
@@ -87,11 +109,11 @@ def connect(url: str) -> psycopg.Connection:
         raise DatabaseError(f"The database {without_password(url)} refuses: {reason}.") from error
 
 
-def login_url(url: str, login: str, password: str) -> str:
+def login_url(url: str, login: Login) -> str:
     """The same database for another user."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{login}:{password}@{host}"))
+    return urlunsplit(parts._replace(netloc=f"{login.name}:{login.password}@{host}"))
 
 
 def without_password(url: str) -> str:

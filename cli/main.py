@@ -34,12 +34,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 @app.command()
 def up(
     detach: Annotated[bool, typer.Option("--detach", help="Return once it is ready.")] = False,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE of a template parameter; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Start everything; in the foreground with a live log, until Ctrl-C."""
     from cli import up as command
 
-    command.up(detach=detach, as_json=as_json)
+    pairs = [text.partition("=") for text in param or ()]
+    if not all(name and sign for name, sign, _ in pairs):
+        raise Failure(f"--param takes NAME=VALUE, not {' '.join(param or ())}.")
+    parameters = {name: value for name, _, value in pairs}
+    command.up(detach=detach, as_json=as_json, parameters=parameters)
 
 
 @app.command()

@@ -7,7 +7,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from cli.errors import Failure
 
@@ -94,6 +94,14 @@ def read_private(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Failure(f"The file {file} cannot be read: it holds no JSON object.")
     return content
+
+
+def open_private(file: Path) -> IO[bytes]:
+    """Open a file for appending, made for its owner only if need be; Failure if that fails."""
+    try:
+        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+    except OSError as error:
+        raise Failure(f"The file {file} cannot be written: {error.strerror}.") from error
 
 
 def write_private(file: Path, content: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cli.errors import Failure
-from cli.paths import CHECKOUT, Home, read_private, write_private
+from cli.paths import CHECKOUT, Home, open_private, read_private, write_private
 from emulator.services.process import Identity, run
 
 
@@ -62,11 +62,11 @@ class Lock:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._held: IO[str] | None = None
+        self._held: IO[bytes] | None = None
 
     def acquire(self) -> bool:
-        """Take it; False if another process has it."""
-        opened = self._file.open("a")
+        """Take it; False if another process has it, Failure if the file cannot be opened."""
+        opened = open_private(self._file)
         try:
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

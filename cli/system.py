@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from cli.errors import Failure
 from cli.parts import Emulator, Receiver
@@ -14,6 +16,9 @@ from cli.state import State, Urls, clean_leftovers, commit
 from emulator.services import MiniStack, Postgres, Server, ServiceError, Valkey
 from emulator.services.process import Identity, bound_log
 
+if TYPE_CHECKING:
+    from cli.database import Logins
+
 _PREFERRED_PORTS = frozenset({3000, 3001, 3002, 4566, 54_320, 63_790})
 _RESTARTS, _RESTARTS_WITHIN_S = 5, 60.0
 
@@ -21,8 +26,11 @@ _RESTARTS, _RESTARTS_WITHIN_S = 5, 60.0
 class System:
     """One run: servers that no URL is given for, the receiver, and the emulator with functions."""
 
-    def __init__(self, home: Home, progress: Progress) -> None:
+    def __init__(
+        self, home: Home, progress: Progress, more_parameters: Mapping[str, str] | None = None
+    ) -> None:
         self._home = home
+        self._more_parameters = more_parameters or {}
         self._progress = progress
         self._restarts: deque[float] = deque(maxlen=_RESTARTS)
         me = Identity.of(os.getpid())
@@ -135,27 +143,31 @@ class System:
 
         self._progress.waiting("migrations")
         database.migrate(owner_url, MIGRATIONS)
-        passwords = {login: self._home.secret(login) for login in database.LOGINS}
-        database.ensure_logins(owner_url, passwords)
+        database.ensure_logins(owner_url, self._logins())
         self._progress.done("database up to date")
         return owner_url
 
     def _parameters(self, owner_url: str, valkey_url: str) -> dict[str, str]:
         from cli import database, merchants  # noqa: PLC0415 - as above
 
-        app, housekeeping = (
-            database.login_url(owner_url, login, self._home.secret(login))
-            for login in database.LOGINS
-        )
+        logins = self._logins()
         return {
             "Environment": "local",
-            "DatabaseUrl": app,
-            "HousekeepingDatabaseUrl": housekeeping,
+            "DatabaseUrl": database.login_url(owner_url, logins.app),
+            "HousekeepingDatabaseUrl": database.login_url(owner_url, logins.housekeeping),
             "ValkeyUrl": valkey_url,
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
+            **self._more_parameters,
         }
+
+    def _logins(self) -> Logins:
+        from cli.database import Logins  # noqa: PLC0415 - as above
+
+        # A server that is not ours may serve other installations, each with logins of its own.
+        suffix = "" if self._postgres else f"_{self._home.secret('installation')[:8]}"
+        return Logins.make(self._home.secret, suffix)
 
     def _demo_merchant(self, urls: Urls) -> None:
         from cli.merchants import ensure_demo  # noqa: PLC0415 - as above

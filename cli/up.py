@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 
 from cli.errors import Failure
 from cli.livelog import LiveLog
-from cli.paths import CHECKOUT, Home
+from cli.paths import CHECKOUT, Home, open_private
 from cli.progress import PipeProgress, Progress, on_terminal, play
 from cli.state import Lock, Urls, clean_leftovers, running
 from cli.system import System
+from emulator.services.process import bound_log
 
 _WATCH_S = 0.25
 _OTHER_START_TIMEOUT_S = 90
@@ -32,8 +33,11 @@ class Stop(BaseException):
     """A signal asked for the end; like KeyboardInterrupt, no code in between may catch it."""
 
 
-def up(*, detach: bool, as_json: bool) -> None:
-    """Start the system, or say that it runs. Raises Failure."""
+def up(*, detach: bool, as_json: bool, parameters: Mapping[str, str]) -> None:
+    """Start the system, or say that it runs. Raises Failure.
+
+    `parameters` are values of the template's, beyond what a local run needs.
+    """
     home = Home.find()
     home.make()
     lock = Lock(home.lock_file)
@@ -41,13 +45,13 @@ def up(*, detach: bool, as_json: bool) -> None:
         _show_ready(home, _running_elsewhere(home), as_json=as_json, already=True)
     elif detach:
         lock.release()
-        urls = _start_behind(home, on_terminal(quiet=as_json))
+        urls = _start_behind(home, on_terminal(quiet=as_json), parameters)
         _show_ready(home, urls, as_json=as_json)
     else:
-        _run_here(home, as_json=as_json)
+        _run_here(home, parameters, as_json=as_json)
 
 
-def supervise_behind(descriptor: int) -> None:
+def supervise_behind(descriptor: int, parameters: Mapping[str, str]) -> None:
     """Be the supervisor that `up --detach` started; tell it over the pipe how the start goes."""
     home = Home.find()
     pipe = PipeProgress(descriptor)
@@ -55,7 +59,7 @@ def supervise_behind(descriptor: int) -> None:
     if not lock.acquire():
         pipe.close("running")
         return
-    system = System(home, pipe)
+    system = System(home, pipe, parameters)
     with _stopping(system):
         try:
             system.start()
@@ -82,9 +86,9 @@ def down() -> str:
     return "Paywright is stopped."
 
 
-def _run_here(home: Home, *, as_json: bool) -> None:
+def _run_here(home: Home, parameters: Mapping[str, str], *, as_json: bool) -> None:
     progress = on_terminal(quiet=as_json)
-    system = System(home, progress)
+    system = System(home, progress, parameters)
     log = LiveLog()
     with _stopping(system):
         try:
@@ -128,13 +132,14 @@ def _stopping(system: System) -> Iterator[None]:
         system.stop()
 
 
-def _start_behind(home: Home, progress: Progress) -> Urls:
+def _start_behind(home: Home, progress: Progress, parameters: Mapping[str, str]) -> Urls:
     """Start the supervisor in a session of its own and follow it until the system is ready."""
     read_end, write_end = os.pipe()
     log = home.logs / "supervisor.log"
-    with log.open("ab") as output:
+    bound_log(log)
+    with open_private(log) as output:
         supervisor = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-m", "cli.up", str(write_end)],
+            [sys.executable, "-m", "cli.up", str(write_end), json.dumps(dict(parameters))],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -209,6 +214,6 @@ def _show_ready(home: Home, urls: Urls, *, as_json: bool, already: bool = False)
 
 if __name__ == "__main__":
     try:
-        supervise_behind(int(sys.argv[1]))
+        supervise_behind(int(sys.argv[1]), json.loads(sys.argv[2]))
     except Failure as failure:
         sys.exit(f"paywright: {failure}")

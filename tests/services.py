@@ -38,8 +38,7 @@ class Servers:
     postgres_url: str
     valkey_url: str
     aws_url: str
-    app_password: str
-    housekeeping_password: str
+    logins: database.Logins
     failure: str = ""
 
     def create_database(self, name: str) -> str:
@@ -59,13 +58,11 @@ class Servers:
 
     def app_url(self, owner_url: str) -> str:
         """The same database as the application's login."""
-        return database.login_url(owner_url, database.APP_LOGIN, self.app_password)
+        return database.login_url(owner_url, self.logins.app)
 
     def housekeeping_url(self, owner_url: str) -> str:
         """The same database as housekeeping's login."""
-        return database.login_url(
-            owner_url, database.HOUSEKEEPING_LOGIN, self.housekeeping_password
-        )
+        return database.login_url(owner_url, self.logins.housekeeping)
 
     def _database(self, name: str) -> str:
         return f"{self.postgres_url.rpartition('/')[0]}/{name}"
@@ -93,13 +90,19 @@ def obtain(run: Path, controller: int) -> Servers:
                     raise RuntimeError((run / "keeper.log").read_text())
                 time.sleep(0.02)
             keeper.returncode = 0  # it is the run's, not this worker's: no warning at its exit
-    return Servers(**json.loads(ready.read_text()))
+    return _read(ready)
+
+
+def _read(file: Path) -> Servers:
+    content = json.loads(file.read_text())
+    logins = {role: database.Login(**login) for role, login in content.pop("logins").items()}
+    return Servers(**content, logins=database.Logins(**logins))
 
 
 def end(run: Path) -> None:
     """End the servers of a test run, if any were started, and drop its folder."""
     try:
-        keeper = Identity.of(Servers(**json.loads((run / "servers.json").read_text())).keeper)
+        keeper = Identity.of(_read(run / "servers.json").keeper)
     except FileNotFoundError:
         keeper = None
     if keeper is not None:
@@ -149,11 +152,11 @@ def _alive(controller: int) -> bool:
 
 
 def _publish(run: Path, postgres: Postgres, valkey: Valkey, ministack: MiniStack) -> None:
-    passwords = {login: secrets.token_hex(16) for login in database.LOGINS}
+    logins = database.Logins.make(lambda _name: secrets.token_hex(16))
     failure = ""
     try:
         database.migrate(postgres.database_url(_TEMPLATE), _MIGRATIONS)
-        database.ensure_logins(postgres.database_url("postgres"), passwords)
+        database.ensure_logins(postgres.database_url("postgres"), logins)
     except Exception as error:
         failure = f"{type(error).__name__}: {error}"
     found = Servers(
@@ -161,8 +164,7 @@ def _publish(run: Path, postgres: Postgres, valkey: Valkey, ministack: MiniStack
         postgres_url=postgres.database_url("postgres"),
         valkey_url=valkey.url,
         aws_url=ministack.url,
-        app_password=passwords[database.APP_LOGIN],
-        housekeeping_password=passwords[database.HOUSEKEEPING_LOGIN],
+        logins=logins,
         failure=failure,
     )
     written = run / "servers.json.new"

@@ -17,7 +17,7 @@ import pytest
 from cli.api import Merchant
 from cli.merchants import Demo, demo
 from cli.paths import Home
-from cli.state import Urls
+from cli.state import Urls, require_running
 
 _COMMAND_TIMEOUT_S = 120
 _OUTSIDE = ("DATABASE_URL", "VALKEY_URL", "AWS_ENDPOINT_URL", "PYTEST_CURRENT_TEST")
@@ -63,7 +63,7 @@ class Paywright:
     @property
     def urls(self) -> Urls:
         """Where the running system is."""
-        return Urls(**self.json("status"))
+        return require_running(self.home)
 
     @property
     def demo(self) -> Demo:
@@ -97,6 +97,7 @@ def new_home() -> Iterator[Callable[[], Paywright]]:
 def paywright(new_home) -> Paywright:
     """The running system that end-to-end tests share; it stays up whatever they do."""
     made: Paywright = new_home()
-    done = made.run("up", "--detach")
+    # Tests are not one merchant's usual pace.
+    done = made.run("up", "--detach", "--param=RateLimitPerMin=100000")
     assert done.returncode == 0, done.stderr
     return made

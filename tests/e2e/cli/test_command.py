@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -325,6 +327,36 @@ def test_a_run_in_front_and_one_behind_end_without_a_trace(new_home):
     assert paywright.run("reset", "--yes").returncode == 0
     assert not paywright.home.data.exists()
     assert not (paywright.home.folder / "secrets.json").exists()
+
+
+def test_servers_that_are_given_are_used_and_left_alone(new_home, servers):
+    paywright = new_home()
+    name = f"given_{uuid.uuid4().hex[:8]}"
+    given = {
+        # No such database yet: the migrations make it.
+        "DATABASE_URL": servers.postgres_url.rpartition("/")[0] + f"/{name}",
+        "VALKEY_URL": servers.valkey_url.rpartition("/")[0] + "/63",
+        "AWS_ENDPOINT_URL": servers.aws_url,
+        "AWS_ACCESS_KEY_ID": "test",
+    }
+    done = paywright.run("up", "--detach", "--param=RateLimitPerMin=4", env=given)
+    assert done.returncode == 0, done.stderr
+    assert sorted(state_of(paywright).parts) == ["emulator", "webhook receiver"]
+    urls = paywright.urls
+    assert (urls.database_url, urls.valkey_url, urls.aws_endpoint_url) == (
+        given["DATABASE_URL"],
+        given["VALKEY_URL"],
+        given["AWS_ENDPOINT_URL"],
+    )
+    assert webhook_of(paywright, pay(paywright)["id"])["verified"]
+    statuses = [paywright.api.get("/v1/merchants/me").status for _ in range(4)]
+    assert 429 in statuses, "the parameter did not reach the functions"
+    assert paywright.run("down").returncode == 0
+    assert ports.answers(urlsplit(servers.aws_url).port or 0)
+    with psycopg.connect(servers.postgres_url, autocommit=True) as connection:
+        query = "SELECT rolname FROM pg_roles WHERE rolname ~ '_login_'"
+        assert len(connection.execute(query).fetchall()) == 2
+    servers.drop_database(name)
 
 
 @pytest.mark.parametrize("mode", [["--detach"], []], ids=["behind", "in front"])
