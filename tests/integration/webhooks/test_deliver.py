@@ -148,13 +148,19 @@ def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
 def merchant(
     owner: psycopg.Connection[Any], app_database: Database, receiver: Receiver
 ) -> Merchant:
+    return _new_merchant(owner, app_database, receiver.url)
+
+
+def _new_merchant(
+    owner: psycopg.Connection[Any], app_database: Database, webhook_url: str
+) -> Merchant:
     made = create_merchant(
         owner,
         PII_KEY,
         name="Ada",
         email=f"{uuid.uuid4().hex}@example.com",
         settlement_currency="usd",
-        webhook_url=receiver.url,
+        webhook_url=webhook_url,
         clock=CLOCK,
         ids=IDS,
         allow_private_urls=True,
@@ -313,6 +319,26 @@ def test_endpoints_get_what_they_asked_for(
     assert (len(receiver.received), len(refunds.received), len(live.received)) == (2, 1, 0)
     merchant.deliver(merchant.message("payment.captured", livemode=True))
     assert (len(receiver.received), len(refunds.received), len(live.received)) == (2, 1, 1)
+
+
+def test_merchants_of_one_batch_get_their_own_events(
+    owner: psycopg.Connection[Any],
+    app_database: Database,
+    merchant: Merchant,
+    receiver: Receiver,
+    new_receiver: Callable[[], Receiver],
+) -> None:
+    elsewhere = new_receiver()
+    other = _new_merchant(owner, app_database, elsewhere.url)
+    ours, theirs = merchant.message(), other.message()
+    merchant.deliver(ours, Message("theirs", "handle", 1, theirs.body))
+    for got, secret, message in (
+        (receiver.received, merchant.secret, ours),
+        (elsewhere.received, other.secret, theirs),
+    ):
+        (request,) = got
+        assert request.headers["webhook-id"] == json.loads(message.body)["detail"]["event_id"]
+        Webhook(secret).verify(request.body, request.headers)
 
 
 def test_an_event_that_nobody_wants_is_done(merchant: Merchant, receiver: Receiver) -> None:

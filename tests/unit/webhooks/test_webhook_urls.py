@@ -52,6 +52,8 @@ https://0177.0.0.1/
 https://0x7f.0.0.1/
 https://0x7f000001/
 https://2130706433/
+https://127.0.0.0x1/
+https://1.0X7F/
 https://017700000001/
 https://127.0.0.1./
 https://example.127/
@@ -128,7 +130,9 @@ def test_a_laptop_may_send_to_itself(url: str) -> None:
     check_url(url, allow_private=True)
 
 
-@pytest.mark.parametrize("url", ["http://user@127.0.0.1/", "ftp://127.0.0.1/", "http://127.1/"])
+@pytest.mark.parametrize(
+    "url", ["http://user@127.0.0.1/", "ftp://127.0.0.1/", "http://127.1/", "http://1.0x1/"]
+)
 def test_a_laptop_still_wants_a_clear_url(url: str) -> None:
     with pytest.raises(UnsafeUrl):
         check_url(url, allow_private=True)
