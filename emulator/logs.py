@@ -19,7 +19,7 @@ from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Any, Protocol
 
-_FLUSH_DELAY_S = 0.01
+_FLUSH_DELAY_S = 0.02
 _BUFFER_LIMIT_BYTES = 16 * 1024 * 1024
 
 

@@ -15,17 +15,6 @@ _READ_BYTES = 65_536
 _DRAIN_READS = 32
 
 
-def _yield_to_emulator(pid: int) -> None:
-    """Let a function that wakes up wait for the emulator's turn to end.
-
-    The emulator wakes functions all the time; each would otherwise take the processor from it in
-    the middle of its work (sched(7), SCHED_BATCH), which doubles the latency of a busy machine.
-    """
-    if hasattr(os, "SCHED_BATCH"):
-        with contextlib.suppress(OSError):
-            os.sched_setscheduler(pid, os.SCHED_BATCH, os.sched_param(0))
-
-
 class ChildProcess:
     """A running child: output goes to `on_output` as it comes, its exit code to `on_exit`.
 
@@ -64,7 +53,6 @@ class ChildProcess:
         finally:
             os.close(write_end)
         self.pid = self._popen.pid
-        _yield_to_emulator(self.pid)
         self._loop.add_reader(self._output, self._read)
         self._watch_exit()
 
