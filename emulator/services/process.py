@@ -115,13 +115,11 @@ def _boot() -> str:
 class Child:
     """A child process of ours, its group and its log."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], log: Path) -> None:
-        identity = Identity.of(process.pid)
-        self.name = name
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, log_start: int) -> None:
         self.log = log
-        self.identity = identity or Identity(process.pid, "ended")
+        self.identity = Identity.of(process.pid) or Identity(process.pid, "ended")
         self._process = process
-        self._log_start = 0
+        self._log_start = log_start
 
     def running(self) -> bool:
         """Whether it still runs."""
@@ -244,6 +242,4 @@ def spawn(
         with contextlib.suppress(BrokenPipeError):
             process.stdin.write(stdin)
             process.stdin.close()
-    child = Child(name, process, log)
-    child._log_start = start
-    return child
+    return Child(process, log, start)
