@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from cli.api import call, reason
+from cli.api import Merchant, call, reason
 from cli.errors import Failure
+from cli.merchants import demo
+from cli.paths import Home
+from cli.state import Urls
 
 _TIMEOUT_S = 905  # Lambda's longest timeout, and a little
 _EVENT_LIMIT_BYTES = 6 * 1024 * 1024
@@ -25,8 +30,13 @@ class Result:
     log_tail: str
 
 
-def read_event(source: str) -> bytes:
-    """The JSON in a file, or in standard input for `-`; Failure if it is none."""
+def read_event(source: str, home: Home, urls: Urls) -> bytes:
+    """The JSON in a file, or in standard input for `-`; Failure if it is none.
+
+    The samples in `events/` name what differs from one machine to the next: `${API_KEY}` and
+    `${PAYMENT_METHOD}` are the demo merchant's, `${PAYMENT}` is a new payment on hold, and
+    `${UNIQUE}` is new each time. Whatever else stands in an event is left as it is.
+    """
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         json.loads(content)
@@ -36,7 +46,28 @@ def read_event(source: str) -> bytes:
         raise Failure(f"The event {source} is not JSON: {error}.") from error
     if len(content) > _EVENT_LIMIT_BYTES:
         raise Failure(f"The event {source} is over Lambda's limit of 6 MB.")
+    known: dict[bytes, Callable[[], str]] = {
+        b"${UNIQUE}": lambda: secrets.token_hex(8),
+        b"${API_KEY}": lambda: demo(home).api_key,
+        b"${PAYMENT_METHOD}": lambda: demo(home).payment_method_id,
+        b"${PAYMENT}": lambda: _new_hold(home, urls),
+    }
+    for name, value in known.items():
+        if name in content:
+            content = content.replace(name, value().encode())
     return content
+
+
+def _new_hold(home: Home, urls: Urls) -> str:
+    merchant = demo(home)
+    content = {
+        "amount": 1999,
+        "currency": "usd",
+        "capture": False,
+        "payment_method_id": merchant.payment_method_id,
+    }
+    client = Merchant(urls.gateway_url, merchant.api_key)
+    return str(client.created("/v1/payments", content)["id"])
 
 
 def invoke(lambda_url: str, name: str, event: bytes) -> Result:

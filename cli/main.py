@@ -144,8 +144,9 @@ def invoke(
     from cli.paths import Home
     from cli.state import require_running
 
-    urls = require_running(Home.find())
-    result = command.invoke(urls.lambda_url, name, command.read_event(event))
+    home = Home.find()
+    urls = require_running(home)
+    result = command.invoke(urls.lambda_url, name, command.read_event(event, home, urls))
     if log and result.log_tail:
         print(result.log_tail.rstrip(), file=sys.stderr)
     print(result.payload)
@@ -182,7 +183,7 @@ def _print(content: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(content))
         return
     for name, value in content.items():
-        print(f"{name:16} {value}")
+        print(f"{name:16} {'-' if value is None else value}")
 
 
 def main() -> None:
