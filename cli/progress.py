@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import time
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Progress(Protocol):
@@ -79,7 +80,7 @@ class PipeProgress:
     """Hands each step to the process that started this one; `play` is the other end."""
 
     def __init__(self, descriptor: int) -> None:
-        self._pipe: Any = os.fdopen(descriptor, "w", buffering=1)
+        self._descriptor = descriptor
 
     def waiting(self, text: str) -> None:
         """Pass it on."""
@@ -98,15 +99,13 @@ class PipeProgress:
 
     def send(self, kind: str, text: str) -> None:
         """Write one message; nobody has to be there any more to read it."""
-        try:
-            self._pipe.write(json.dumps([kind, text]) + "\n")
-        except (OSError, ValueError):
-            return
+        with contextlib.suppress(OSError):
+            os.write(self._descriptor, json.dumps([kind, text]).encode() + b"\n")
 
     def close(self, kind: str, text: str = "") -> None:
         """Write the last message and close the pipe."""
         self.send(kind, text)
-        self._pipe.close()
+        os.close(self._descriptor)
 
 
 def on_terminal(*, quiet: bool = False) -> Progress:
