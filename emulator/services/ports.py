@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Collection
+from pathlib import Path
 
 from emulator.services.errors import ServiceError
 
@@ -30,6 +31,25 @@ def answers(port: int, timeout_s: float = 0.5) -> bool:
     except OSError:
         return False
     return True
+
+
+def belongs_to(port: int, pid: int) -> bool:
+    """Whether it is this process that listens on the port of 127.0.0.1, and not a stranger.
+
+    True as well where the system does not tell, which is everywhere but on Linux.
+    """
+    table = Path("/proc/net/tcp")
+    if not table.exists():
+        return True
+    # proc(5): local address in hexadecimal, state (0A: listening) and inode, fields 2, 4 and 10.
+    local = f"0100007F:{port:04X}"
+    rows = (line.split() for line in table.read_text().splitlines()[1:])
+    sockets = {f"socket:[{row[9]}]" for row in rows if row[1] == local and row[3] == "0A"}
+    try:
+        handles = Path(f"/proc/{pid}/fd").iterdir()
+        return any(str(handle.readlink()) in sockets for handle in handles)
+    except OSError:  # the process is gone, or has just closed one of them
+        return False
 
 
 def choose(preferred: int, taken: Collection[int] = ()) -> int:

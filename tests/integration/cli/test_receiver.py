@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 
 from cli.parts import Receiver
 from cli.paths import Home, write_private
+from emulator.services import ports
 
 _SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 _EVENT = {"id": "evt_1", "type": "payment.captured", "data": {"object": {"id": "txn_1"}}}
@@ -74,6 +75,25 @@ def client(home, monkeypatch):
     yield made
     made.close()
     receiver.stop()
+
+
+def test_a_stranger_on_the_port_is_not_taken_for_the_receiver(home, monkeypatch):
+    """As when two systems start at once: both find the port free, and one is faster."""
+    with socket.socket() as stranger:
+        stranger.bind(("127.0.0.1", 0))
+        stranger.listen()
+        taken = stranger.getsockname()[1]
+        receiver = Receiver(home)
+        receiver.preferred_port = taken
+        monkeypatch.setattr(ports, "is_free", lambda _port: True)
+        receiver.start()
+        assert receiver.port == taken
+        monkeypatch.undo()
+        receiver.wait_ready()
+        try:
+            assert receiver.port > taken
+        finally:
+            receiver.stop()
 
 
 def test_a_signed_webhook_is_verified_and_listed(client):

@@ -1,3 +1,4 @@
+import os
 import socket
 
 import pytest
@@ -40,3 +41,10 @@ def test_no_port_left_is_said(monkeypatch):
     monkeypatch.setattr(ports, "is_free", lambda _port: False)
     with pytest.raises(ServiceError, match=r"^None of the ports 5000 to 5199 on 127.0.0.1 is free"):
         ports.choose(5000)
+
+
+def test_a_port_belongs_to_who_listens_on_it_and_to_nobody_else(listener):
+    port = listener.getsockname()[1]
+    assert ports.belongs_to(port, os.getpid())
+    assert not ports.belongs_to(port, os.getppid())
+    assert not ports.belongs_to(ports.choose(0), os.getpid())
