@@ -37,6 +37,7 @@ class System:
         assert me is not None, "this process runs"
         self.state = State(me)
         self.parts: list[Server] = []
+        self._commit = commit()
         self._postgres = self._own_postgres()
         self._valkey = self._own_valkey()
         self._ministack = self._own_ministack()
@@ -71,13 +72,19 @@ class System:
             try:
                 part.restart()
                 done.append(f"{part.title} had died and runs again")
-                if part is self._ministack:
-                    # Its queues and buses died with it; the emulator makes them at its start.
+                # MiniStack's queues and buses died with it: the emulator makes them at its start.
+                if self._configure() or part is self._ministack:
                     self._emulator.restart()
-                    done.append("emulator started again, to make queues and buses anew")
+                    done.append("emulator started again, since what it works with is new")
             except ServiceError as error:
                 raise Failure(str(error)) from error
             self._record()
+        if done and (urls := self._urls()) != self.state.urls:
+            # Someone took a port while nobody listened on it.
+            self._demo_merchant(urls)
+            self.state.urls = urls
+            self._record()
+            done.append("addresses have changed: see `paywright status`")
         return done
 
     def _start(self) -> Urls:
@@ -85,30 +92,38 @@ class System:
         for server in (self._valkey, self._ministack, self._receiver, self._postgres):
             if server is not None:
                 self._launch(server)
-        owner_url = self._database()
+        self._migrate()
         for server in (self._valkey, self._ministack):
             if server is not None:
                 self._await(server)
-        valkey_url = self._valkey.url if self._valkey else os.environ["VALKEY_URL"]
-        aws_url = self._ministack.url if self._ministack else os.environ["AWS_ENDPOINT_URL"]
-        self._emulator.aws_endpoint_url = aws_url
-        self._emulator.parameters = self._parameters(owner_url, valkey_url)
+        self._configure()
         self._launch(self._emulator)
         self._await(self._receiver)
         self._await(self._emulator)
-        urls = Urls(
-            gateway_url=self._emulator.url,
-            lambda_url=self._emulator.lambda_url,
-            aws_endpoint_url=aws_url,
-            database_url=owner_url,
-            valkey_url=valkey_url,
-            receiver_url=self._receiver.url,
-            commit=commit(),
-        )
+        urls = self._urls()
         self._demo_merchant(urls)
         self.state.urls = urls
         self.state.save(self._home)
         return urls
+
+    def _urls(self) -> Urls:
+        """Where everything is now."""
+        return Urls(
+            gateway_url=self._emulator.url,
+            lambda_url=self._emulator.lambda_url,
+            aws_endpoint_url=_url(self._ministack, "AWS_ENDPOINT_URL"),
+            database_url=_url(self._postgres, "DATABASE_URL"),
+            valkey_url=_url(self._valkey, "VALKEY_URL"),
+            receiver_url=self._receiver.url,
+            commit=self._commit,
+        )
+
+    def _configure(self) -> bool:
+        """Tell the emulator, for its next start, where its servers are; whether that is news."""
+        before = self._emulator.aws_endpoint_url, self._emulator.parameters
+        self._emulator.aws_endpoint_url = _url(self._ministack, "AWS_ENDPOINT_URL")
+        self._emulator.parameters = self._parameters()
+        return before != (self._emulator.aws_endpoint_url, self._emulator.parameters)
 
     def _launch(self, server: Server) -> None:
         self.parts.append(server)  # first: it is to be ended even if its start is interrupted
@@ -132,30 +147,27 @@ class System:
         }
         self.state.save(self._home)
 
-    def _database(self) -> str:
-        """Bring the schema up to date; the database's URL as its owner."""
+    def _migrate(self) -> None:
+        """Bring the schema up to date."""
         if self._postgres is not None:
             self._await(self._postgres)
-            owner_url = self._postgres.url
-        else:
-            owner_url = os.environ["DATABASE_URL"]
         from cli import database  # noqa: PLC0415 - loads its driver while the servers start
 
         self._progress.waiting("migrations")
+        owner_url = _url(self._postgres, "DATABASE_URL")
         database.migrate(owner_url, MIGRATIONS)
         database.ensure_logins(owner_url, self._logins())
         self._progress.done("database up to date")
-        return owner_url
 
-    def _parameters(self, owner_url: str, valkey_url: str) -> dict[str, str]:
+    def _parameters(self) -> dict[str, str]:
         from cli import database, merchants  # noqa: PLC0415 - as above
 
-        logins = self._logins()
+        owner_url, logins = _url(self._postgres, "DATABASE_URL"), self._logins()
         return {
             "Environment": "local",
             "DatabaseUrl": database.login_url(owner_url, logins.app),
             "HousekeepingDatabaseUrl": database.login_url(owner_url, logins.housekeeping),
-            "ValkeyUrl": valkey_url,
+            "ValkeyUrl": _url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
@@ -213,6 +225,11 @@ class System:
             log=self._home.logs / "ministack.log",
             taken_ports=_others(4566),
         )
+
+
+def _url(own: Server | None, variable: str) -> str:
+    """The URL of our server, or of the one that is given in its place."""
+    return own.url if own else os.environ[variable]
 
 
 def _others(preferred: int) -> frozenset[int]:

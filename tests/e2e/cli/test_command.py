@@ -269,7 +269,6 @@ def test_no_secret_is_in_a_log_or_a_command_line(paywright):
 def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, title):
     before = pay(paywright)
     victim = state_of(paywright).parts[title]
-    urls = paywright.urls
     assert victim.send(signal.SIGKILL)
 
     def mended() -> bool:
@@ -277,7 +276,6 @@ def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, titl
         return now != victim and now.alive()
 
     until(mended, f"another {title}")
-    assert paywright.urls == urls
 
     def paid() -> Any:
         try:
@@ -291,6 +289,25 @@ def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, titl
     assert webhook_of(paywright, after["id"])["verified"]
     log = (paywright.home.logs / "supervisor.log").read_text()
     assert f"{title} had died and runs again" in log
+
+
+def test_a_port_that_is_lost_with_its_part_is_made_good(paywright):
+    state, before = state_of(paywright), paywright.urls
+    victim = state.parts["webhook receiver"]
+    state.supervisor.send(signal.SIGSTOP)
+    try:
+        victim.send(signal.SIGKILL)
+        assert victim.wait_gone(10)
+        holder = socket.socket()
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((ports.HOST, urlsplit(before.receiver_url).port or 0))
+        holder.listen()
+    finally:
+        state.supervisor.send(signal.SIGCONT)
+    with holder:
+        until(lambda: paywright.urls.receiver_url != before.receiver_url, "another address")
+        assert paywright.urls.gateway_url == before.gateway_url
+        assert webhook_of(paywright, pay(paywright)["id"])["verified"]
 
 
 def test_after_the_supervisor_is_killed_a_new_up_finds_every_payment(paywright):
