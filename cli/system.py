@@ -32,7 +32,7 @@ class System:
         self._home = home
         self._more_parameters = more_parameters or {}
         self._progress = progress
-        self._restarts: deque[float] = deque(maxlen=_RESTARTS)
+        self._restarts: dict[str, deque[float]] = {}
         me = Identity.of(os.getpid())
         assert me is not None, "this process runs"
         self.state = State(me)
@@ -190,12 +190,13 @@ class System:
 
     def _count_restart(self, part: Server) -> None:
         now = time.monotonic()
-        if len(self._restarts) == _RESTARTS and now - self._restarts[0] < _RESTARTS_WITHIN_S:
+        earlier = self._restarts.setdefault(part.title, deque(maxlen=_RESTARTS))
+        if len(earlier) == _RESTARTS and now - earlier[0] < _RESTARTS_WITHIN_S:
             raise Failure(
                 f"{part.title} died again after {_RESTARTS} restarts within "
                 f"{_RESTARTS_WITHIN_S:.0f} s, so all is stopped; its log is {part.log}."
             )
-        self._restarts.append(now)
+        earlier.append(now)
 
     def _own_postgres(self) -> Postgres | None:
         if os.environ.get("DATABASE_URL"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +41,12 @@ def settings(app_database_url: str, valkey_url: str, monkeypatch: pytest.MonkeyP
 def platform(settings: Settings) -> Iterator[Platform]:
     wiring.platform.cache_clear()
     built = wiring.platform()
+    # Mangum runs FastAPI on the thread's event loop, which a function's process has from the start.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
     yield built
+    asyncio.set_event_loop(None)
+    loop.close()
     built.database.close()
     built.cache.close()
     wiring.platform.cache_clear()

@@ -327,6 +327,7 @@ def test_a_run_in_front_and_one_behind_end_without_a_trace(new_home):
     paywright = new_home()
     with socket.socket() as holder:
         taken = ports.choose(3002)
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((ports.HOST, taken))
         holder.listen()
         shown = paywright.home.folder / "shown"
