@@ -42,10 +42,12 @@ def platform(settings: Settings) -> Iterator[Platform]:
     wiring.platform.cache_clear()
     built = wiring.platform()
     # Mangum runs FastAPI on the thread's event loop, which a function's process has from the start.
+    # pytest-asyncio's own is put back, or nobody would close it; asking for it would make one.
+    before = asyncio.get_event_loop_policy()._local._loop  # type: ignore[attr-defined]
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield built
-    asyncio.set_event_loop(None)
+    asyncio.set_event_loop(before)
     loop.close()
     built.database.close()
     built.cache.close()
