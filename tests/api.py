@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import sys
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -121,8 +124,26 @@ def load_function(name: str) -> ModuleType:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        with event_loop():
+            spec.loader.exec_module(module)
     return sys.modules[module_name]
+
+
+@contextmanager
+def event_loop() -> Iterator[None]:
+    """An event loop for this thread, as a function's process has one: Mangum asks for it.
+
+    What pytest-asyncio had set is put back afterwards; asking for it would make one that nobody
+    closes.
+    """
+    before = asyncio.get_event_loop_policy()._local._loop  # type: ignore[attr-defined]
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(before)
+        loop.close()
 
 
 def _headers(answer: dict[str, Any]) -> dict[str, str]:

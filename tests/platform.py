@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +15,7 @@ from paywright.ids import UuidSource
 from paywright.merchants.create import NewMerchant, create_merchant
 from paywright.settings import Settings
 from paywright.wiring import Platform
-from tests.api import Api
+from tests.api import Api, event_loop
 
 PII_KEY = "a-key-of-tests"
 
@@ -41,14 +40,8 @@ def settings(app_database_url: str, valkey_url: str, monkeypatch: pytest.MonkeyP
 def platform(settings: Settings) -> Iterator[Platform]:
     wiring.platform.cache_clear()
     built = wiring.platform()
-    # Mangum runs FastAPI on the thread's event loop, which a function's process has from the start.
-    # pytest-asyncio's own is put back, or nobody would close it; asking for it would make one.
-    before = asyncio.get_event_loop_policy()._local._loop  # type: ignore[attr-defined]
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield built
-    asyncio.set_event_loop(before)
-    loop.close()
+    with event_loop():
+        yield built
     built.database.close()
     built.cache.close()
     wiring.platform.cache_clear()
