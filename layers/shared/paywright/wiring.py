@@ -9,6 +9,7 @@ from functools import cache
 from paywright.cache import Cache
 from paywright.clock import Clock, SystemClock
 from paywright.db import Database
+from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
 from paywright.fraud.scorer import CacheScorer
 from paywright.fx.reference import ReferenceRates
@@ -49,12 +50,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     """Build the platform from settings."""
     clock = SystemClock()
     ids = UuidSource(clock)
-    database = Database(
-        resolve(settings.database_url, settings.database_secret_arn),
-        pooler=settings.database_pooler,
-        connect_timeout_s=settings.database_connect_timeout_s,
-        statement_timeout_ms=settings.database_statement_timeout_ms,
-    )
+    database = open_database(settings)
     valkey_url = settings.valkey_url.get_secret_value()
     valkey = Cache(valkey_url, timeout_ms=settings.valkey_timeout_ms, prefix=cache_prefix)
     scoring = Cache(valkey_url, timeout_ms=settings.fraud_budget_ms, prefix=cache_prefix)
