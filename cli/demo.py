@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -137,12 +138,12 @@ class _Story:
         self.console.print(ledger_view.t_accounts(accounts, self.console.width))
 
     def _webhook(self, kind: str, payment_id: str) -> dict[str, Any]:
-        start = time.monotonic()
         with self._waiting(f"waiting for {kind}"):
             item = self._received(
                 lambda item: item["type"] == kind and _object_id(item) == payment_id
             )
-        waited_ms = (time.monotonic() - start) * 1000
+        created = datetime.fromisoformat(item["payload"]["created_at"])
+        waited_ms = (datetime.fromisoformat(item["received_at"]) - created).total_seconds() * 1000
         verified = "signature verified" if item["verified"] else "SIGNATURE WRONG"
         text = f"webhook {item['type']} {item['id']}: {verified}, {waited_ms:.0f} ms later"
         self._line("✉", text, "yellow")

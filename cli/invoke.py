@@ -70,18 +70,36 @@ def _new_hold(home: Home, urls: Urls) -> str:
     return str(client.created("/v1/payments", content)["id"])
 
 
+def _is_scheduled(event: bytes) -> bool:
+    """Whether EventBridge Scheduler sends such an event: it queues it, and waits for no answer."""
+    content = json.loads(event)
+    return isinstance(content, dict) and content.get("source") == "aws.scheduler"
+
+
 def invoke(lambda_url: str, name: str, event: bytes) -> Result:
-    """Invoke and wait; Failure if the function does not exist or cannot be invoked now."""
+    """Invoke and wait; Failure if the function does not exist or cannot be invoked now.
+
+    A schedule's event is queued as the Scheduler does it, and runs when its turn comes.
+    """
+    scheduled = _is_scheduled(event)
     answer = call(
         "POST",
         f"{lambda_url}/2015-03-31/functions/{quote(name, safe='')}/invocations",
         event,
-        headers={"X-Amz-Log-Type": "Tail", "Content-Type": "application/json"},
+        headers={
+            "X-Amz-Log-Type": "Tail",
+            "Content-Type": "application/json",
+            "X-Amz-Invocation-Type": "Event" if scheduled else "RequestResponse",
+        },
         timeout_s=_TIMEOUT_S,
     )
+    if scheduled and answer.status == 202:
+        request_id = answer.headers.get("x-amzn-requestid", "")
+        return Result(json.dumps({"queued": name, "request_id": request_id}), None, "")
     if answer.status != 200:
         said = answer.body.get("Message") if isinstance(answer.body, dict) else None
-        raise Failure(f"{name} was not invoked ({answer.status}): {said or reason(answer)}.")
+        because = str(said or reason(answer)).rstrip(".")
+        raise Failure(f"{name} was not invoked ({answer.status}): {because}.")
     tail = base64.b64decode(answer.headers.get("x-amz-log-result", "")).decode(errors="replace")
     payload = json.dumps(answer.body, indent=2, ensure_ascii=False)
     return Result(payload, answer.headers.get("x-amz-function-error"), tail)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cli.errors import Failure
+from cli.given import check_given
 from cli.parts import Emulator, Receiver
 from cli.paths import MIGRATIONS, Home
 from cli.progress import Progress
@@ -72,8 +73,9 @@ class System:
             try:
                 part.restart()
                 done.append(f"{part.title} had died and runs again")
-                # MiniStack's queues and buses died with it: the emulator makes them at its start.
-                if self._configure() or part is self._ministack:
+                # An empty MiniStack at its old address needs no new emulator: it makes again what
+                # it misses.
+                if self._configure():
                     self._emulator.restart()
                     done.append("emulator started again, since what it works with is new")
             except ServiceError as error:
@@ -88,6 +90,7 @@ class System:
         return done
 
     def _start(self) -> Urls:
+        check_given()
         # All processes first: they come up at the same time while the slowest is waited for.
         for server in (self._valkey, self._ministack, self._receiver, self._postgres):
             if server is not None:

@@ -125,6 +125,24 @@ def adapt() -> None:
     # MiniStack keeps every event for ever in a list that nothing reads.
     nothing_kept: collections.deque[Any] = collections.deque(maxlen=0)
     eventbridge._events_log_list = lambda: nothing_kept
+    _refuse_unknown_buses(eventbridge)
+
+
+def _refuse_unknown_buses(eventbridge: Any) -> None:
+    """Let PutEvents refuse an entry for a bus that is not there, instead of dropping it.
+
+    After a crash MiniStack comes back empty; what is sent before its bus is made again would be
+    lost without a word.
+    """
+    resolve = eventbridge._event_bus_name_from_ref
+
+    def resolve_known(reference: Any) -> tuple[Any, Any]:
+        name, error = resolve(reference)
+        if not error and name != "default" and name not in eventbridge._event_buses:
+            error = ("ResourceNotFoundException", f"Event bus {name} does not exist.")
+        return name, error
+
+    eventbridge._event_bus_name_from_ref = resolve_known
 
 
 def _start_nothing() -> None:

@@ -24,8 +24,10 @@ CREATE TABLE events (
     payload     json NOT NULL,
     created_at  timestamptz NOT NULL,
     relayed_at  timestamptz NOT NULL,
+    relays      smallint NOT NULL DEFAULT 1, -- how often it was put on the bus
     PRIMARY KEY (merchant_id, id)
 );
+CREATE INDEX events_relayed ON events (relayed_at);
 
 CREATE TABLE webhook_endpoints (
     merchant_id      uuid NOT NULL REFERENCES merchants,

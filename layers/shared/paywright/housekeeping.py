@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
+from itertools import count
 
 from paywright.db import Database, load
 from paywright.errors import ServiceUnavailable
@@ -15,6 +17,9 @@ from paywright.payments.recovery import recover_due
 _SQL = load(__file__)
 _ROUND_S = 1.0
 _KEYS_AT_ONCE = 5_000
+_ROUNDS_BETWEEN_RELAYS = 10
+_EVENTS_AT_ONCE = 1_000
+_MOST_RELAYS = 5
 
 
 def keep_house(
@@ -27,18 +32,27 @@ def keep_house(
     """Look for undecided operations once a second, and do the rest once; return what was done."""
     end = time.monotonic() + for_s
     now = services.clock.now()
-    done = {"partitions": 0, "keys_forgotten": 0, "decided": 0, "postponed": 0}
+    done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
     done["left_to_a_person"] = 0
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
     database.run(_SQL["forget_rate_limits"], {"now": now})
-    while True:
+    for number in count():
         try:
-            for name, count in asdict(recover_due(services)).items():
-                done[name] += count
+            if number % _ROUNDS_BETWEEN_RELAYS == 0:
+                done["relayed_again"] += relay_again(database, services.clock.now())
+            for name, number_of in asdict(recover_due(services)).items():
+                done[name] += number_of
         except ServiceUnavailable:
             get_logger().warning("the database is away; looking again in a second")
         if time.monotonic() + _ROUND_S > end:
-            return done
+            break
         sleep(_ROUND_S)
+    return done
+
+
+def relay_again(database: Database, now: datetime) -> int:
+    """Put events back into the outbox that got lost between bus and endpoint; return how many."""
+    limits = {"now": now, "relays": _MOST_RELAYS, "limit": _EVENTS_AT_ONCE}
+    return database.run(_SQL["relay_again"], limits)

@@ -12,3 +12,21 @@ DELETE FROM idempotency_keys
 
 -- name: forget_rate_limits
 DELETE FROM rate_limit_windows WHERE window_start < %(now)s - interval '10 minutes'
+
+-- name: relay_again
+-- What the bus took and nobody delivers any more: its queue is gone, with what it held. Consumers
+-- know an event that comes twice, so a mere backlog costs a second look and nothing else.
+INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
+SELECT e.id, e.merchant_id, e.livemode, e.type, e.object_id, e.sequence, e.payload, e.created_at
+  FROM events e
+ WHERE e.relayed_at BETWEEN %(now)s - interval '1 hour' AND %(now)s - interval '1 minute'
+   AND e.relays < %(relays)s
+   AND EXISTS (SELECT FROM webhook_endpoints w
+                WHERE w.merchant_id = e.merchant_id AND w.livemode = e.livemode AND w.enabled)
+   AND (NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = e.id)
+        OR EXISTS (SELECT FROM webhook_deliveries d
+                    WHERE d.event_id = e.id AND d.status = 'pending'
+                      AND coalesce(d.next_retry_at, d.created_at) < %(now)s - interval '2 minutes'))
+ ORDER BY e.relayed_at
+ LIMIT %(limit)s
+    ON CONFLICT (id) DO NOTHING

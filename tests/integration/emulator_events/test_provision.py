@@ -157,3 +157,12 @@ async def test_a_deleted_message_has_no_visibility_to_change(aws: Aws, load_app:
     await aws.sqs.delete_message(**handle)
     with pytest.raises(ClientError):
         await aws.sqs.change_message_visibility(**handle, VisibilityTimeout=0)
+
+
+async def test_an_event_for_a_bus_that_is_not_there_is_refused_and_not_lost(aws: Aws) -> None:
+    entry = {"EventBusName": "nowhere", "Source": "shop", "DetailType": "x", "Detail": "{}"}
+    answer = await aws.events.put_events(Entries=[entry])
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][0]["ErrorCode"] == "ResourceNotFoundException"
+    default = await aws.events.put_events(Entries=[{**entry, "EventBusName": "default"}])
+    assert default["FailedEntryCount"] == 0

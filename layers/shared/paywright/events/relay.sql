@@ -16,4 +16,5 @@ INSERT INTO events
        (merchant_id, id, livemode, type, object_id, sequence, payload, created_at, relayed_at)
 SELECT merchant_id, id, livemode, type, object_id, sequence, payload, created_at, %(relayed_at)s
   FROM gone
-    ON CONFLICT (merchant_id, id) DO NOTHING;
+    ON CONFLICT (merchant_id, id) DO UPDATE
+       SET relayed_at = excluded.relayed_at, relays = events.relays + 1;

@@ -150,5 +150,7 @@ def _refuse_constant(name: str) -> None:
 def _invalid_field(error: ValidationError) -> InvalidField:
     first = error.errors(include_url=False, include_input=False)[0]
     param = ".".join(str(part) for part in first["loc"]) or None
+    if param is None:
+        return InvalidField("The body must be a JSON object.")
     reason = first["msg"].removeprefix("Value error, ")
-    return InvalidField(f"{param or 'The body'}: {reason}.", param=param)
+    return InvalidField(f"{param}: {reason}.", param=param)
