@@ -25,10 +25,11 @@ async def provision(app: Application, aws: Aws) -> None:
     """Create or update everything of `app` that lives on the endpoint."""
     for layer in _dead_letters_first(app.queues):
         await asyncio.gather(*(_put_queue(queue, aws) for queue in layer))
-    for bus in app.buses:
-        await _create(aws.events.create_event_bus(Name=bus.name))
     stores = not await _endpoint_fires(app, aws)
     rules = [rule for rule in app.rules if stores or rule.schedule_expression is None]
+    # Its rules follow at once: what a bus takes before it has them goes nowhere.
+    for bus in app.buses:
+        await _create(aws.events.create_event_bus(Name=bus.name))
     await asyncio.gather(*(_put_rule(rule, aws) for rule in rules))
     if stores:
         for group in app.schedule_groups:
