@@ -43,6 +43,11 @@ def up(*, detach: bool, as_json: bool, parameters: Mapping[str, str]) -> None:
     lock = Lock(home.lock_file)
     if not lock.acquire():
         _show_ready(home, _running_elsewhere(home), as_json=as_json, already=True)
+        if parameters:
+            print(
+                "It keeps its parameters: `paywright down` first, to start with others.",
+                file=sys.stderr,
+            )
     elif detach:
         lock.release()
         urls = _start_behind(home, on_terminal(quiet=as_json), parameters)

@@ -132,6 +132,8 @@ def test_a_second_up_says_so_and_starts_nothing(paywright):
     assert paywright.urls.gateway_url in done.stdout
     assert state_of(paywright) == before
     assert paywright.json("up") == paywright.json("status")
+    other = paywright.run("up", "--param=LogLevel=DEBUG")
+    assert (other.returncode, "keeps its parameters" in other.stderr) == (0, True)
 
 
 def test_a_merchant_is_made_and_its_webhooks_are_verified(paywright):

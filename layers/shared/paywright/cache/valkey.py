@@ -54,10 +54,6 @@ class Cache:
         """Set a key for a time."""
         self._guarded(lambda: self._client.set(key, value, px=ttl_ms))
 
-    def delete(self, *keys: str) -> None:
-        """Forget keys."""
-        self._guarded(lambda: self._client.delete(*keys))
-
     def script(self, source: str, keys: list[str], arguments: list[Any]) -> Any:
         """Run a Lua script, sending its text only when the server does not know it yet."""
         script = self._scripts.get(source)

@@ -22,9 +22,6 @@ class Queries:
         except KeyError:
             raise KeyError(f"{self._source.name} has no statement named {name}") from None
 
-    def __iter__(self) -> object:
-        return iter(self._statements)
-
 
 def load(module_file: str, name: str | None = None) -> Queries:
     """Read the `.sql` file beside a module (`load(__file__)`), or another by `name`."""
