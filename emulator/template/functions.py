@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from emulator.template import catalogue
+from emulator.template.details import details
 from emulator.template.intrinsics import as_text
 from emulator.template.model import EventInvokeConfig, Function
 from emulator.template.properties import Properties
@@ -39,6 +40,7 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
     code_dir = _local_dir(stack, properties, "CodeUri")
     if code_dir is None:
         return None
+    environment = _environment(properties)
     return Function(
         logical_id=resource.logical_id,
         name=resource.identity.name,
@@ -47,7 +49,7 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
         runtime=properties.required_text("Runtime"),
         code_dir=code_dir,
         layer_dirs=_layers(stack, properties, layer_dirs),
-        environment=_environment(properties),
+        environment=environment,
         timeout_s=properties.integer("Timeout", minimum=1, maximum=900) or 3,
         memory_mb=properties.integer("MemorySize", minimum=128, maximum=10_240) or 128,
         reserved_concurrency=properties.integer(
@@ -55,6 +57,7 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
         ),
         event_invoke=_event_invoke(stack, properties),
         dead_letter_arn=properties.section("DeadLetterQueue").text("TargetArn"),
+        details=details(stack, resource, environment),
     )
 
 

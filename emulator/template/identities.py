@@ -126,6 +126,11 @@ def _secret(logical_id: str, properties: Properties, place: Place) -> Identity:
     return Identity(arn, name, arn, {"Id": arn})
 
 
+def _log_group(logical_id: str, properties: Properties, place: Place) -> Identity:
+    name = _name(logical_id, properties, place, "LogGroupName")
+    return Identity(name, name, place.arn("logs", f"log-group:{name}:*"))
+
+
 def _other(kind: str) -> Identify:
     parts = kind.split("::")
     service = parts[1].lower() if len(parts) > 1 else "custom"
@@ -148,5 +153,6 @@ _BY_KIND: dict[str, Identify] = {
     "AWS::Scheduler::ScheduleGroup": _schedule_group,
     "AWS::Lambda::EventSourceMapping": _mapping,
     "AWS::IAM::Role": _role,
+    "AWS::Logs::LogGroup": _log_group,
     "AWS::SecretsManager::Secret": _secret,
 }

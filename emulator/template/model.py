@@ -22,6 +22,27 @@ class EventInvokeConfig:
 
 
 @dataclass(frozen=True)
+class Details:
+    """What Lambda's API tells of a function while nothing here runs by it."""
+
+    description: str = ""
+    role: str = ""
+    architectures: tuple[str, ...] = ("x86_64",)
+    ephemeral_storage_mb: int = 512
+    tracing: str = "PassThrough"
+    snap_start: str = "None"
+    log_group: str | None = None
+    log_format: str = "Text"
+    layer_arns: tuple[str, ...] = ()
+    subnet_ids: tuple[str, ...] = ()
+    security_group_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    secret_variables: frozenset[str] = frozenset()
+    """Environment variables that hold the value of a NoEcho parameter."""
+    has_event_invoke: bool = False
+
+
+@dataclass(frozen=True)
 class Function:
     """One AWS::Serverless::Function."""
 
@@ -38,6 +59,7 @@ class Function:
     reserved_concurrency: int | None
     event_invoke: EventInvokeConfig = field(default_factory=EventInvokeConfig)
     dead_letter_arn: str | None = None
+    details: Details = field(default_factory=Details)
 
 
 @dataclass(frozen=True)

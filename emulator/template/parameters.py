@@ -23,6 +23,19 @@ def values(path: Path, declared: Map, given: Mapping[str, str]) -> dict[str, Any
     }
 
 
+def secrets(declared: Map, values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the values of parameters declared with NoEcho: they are not to be shown."""
+    return frozenset(
+        as_text(values[name])
+        for name, declaration in declared.items()
+        if _is_secret(declaration) and values[name]
+    )
+
+
+def _is_secret(declaration: Map) -> bool:
+    return as_text(declaration.get("NoEcho")) == "true"
+
+
 def _value(path: Path, name: str, declaration: Any, line: int, given: str | None) -> Any:
     if not isinstance(declaration, Map):
         raise TemplateError(path, line, f"the parameter {name} must be a mapping with a Type")
@@ -35,7 +48,7 @@ def _value(path: Path, name: str, declaration: Any, line: int, given: str | None
     for item in text.split(",") if is_list else [text]:
         problem = _problem(kind, item.strip() if is_list else item, declaration)
         if problem:
-            shown = "its value" if as_text(declaration.get("NoEcho")) == "true" else repr(text)
+            shown = "its value" if _is_secret(declaration) else repr(text)
             raise TemplateError(path, line, f"the parameter {name}: {shown} {problem}")
     if is_list:
         return [item.strip() for item in text.split(",")] if text else []

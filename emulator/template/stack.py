@@ -45,9 +45,11 @@ class Stack:
         self._naming: list[str] = []
         self._exists: dict[str, bool] = {}
         declared = self._section(tree, "Parameters")
+        values = parameters.values(path, declared, given)
+        self.secrets = parameters.secrets(declared, values)
         self.resolver = Resolver(
             path,
-            references={**_pseudo_parameters(place), **parameters.values(path, declared, given)},
+            references={**_pseudo_parameters(place), **values},
             mappings=self._section(tree, "Mappings"),
             conditions=self._section(tree, "Conditions"),
             ref=self.ref,
