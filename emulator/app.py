@@ -144,7 +144,7 @@ class Emulator:
             url = await self._listen(gateway.server, port, f"HTTP API {api.logical_id}")
             self.gateway_urls[api.logical_id] = url
             port = gateway.server.port + 1 if port else 0
-        invoke_api = InvokeApi(runtime)
+        invoke_api = InvokeApi(runtime, self.app)
         self.lambda_url = await self._listen(invoke_api.server, addresses.lambda_port, "Lambda")
 
     async def _listen(self, server: HttpServer, port: int, what: str) -> str:

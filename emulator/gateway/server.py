@@ -19,8 +19,8 @@ from emulator.gateway.throttle import TokenBucket, bucket
 from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled, UnknownFunction
 from emulator.logs import Kind, LogSink
-from emulator.runtime import new_trace_id
 from emulator.template.model import HttpApi
+from emulator.tracing import trace_id_of
 
 # API Gateway quotas page, HTTP API: payload 10 MB, request line and headers 10,240 bytes in all,
 # integration timeout 30 s at most.
@@ -83,7 +83,7 @@ class Gateway:
 
     def _handle(self, request: Request) -> None:
         sighting = Sighting(
-            base64.b64encode(os.urandom(11)).decode("ascii"), _trace_id(request), time.time()
+            base64.b64encode(os.urandom(11)).decode("ascii"), trace_id_of(request), time.time()
         )
         exchange = _Exchange(request, sighting, time.perf_counter())
         if request.refusal:
@@ -213,11 +213,6 @@ class Gateway:
             request_id=exchange.sighting.request_id,
             level=level,
         )
-
-
-def _trace_id(request: Request) -> str:
-    given = request.header(b"x-amzn-trace-id")
-    return given.decode("latin-1") if given else new_trace_id()
 
 
 _date_cache: tuple[int, bytes] = (-1, b"")

@@ -1,6 +1,7 @@
 """The part of Lambda's own API that invokes and describes functions: boto3 and the CLI speak to it.
 
-Source: Lambda API reference, Invoke, ListFunctions, GetFunction and GetFunctionConfiguration.
+Source: Lambda API reference. Signatures are not checked, so it listens on the loopback interface
+only, and refuses what a browser sends on behalf of a page.
 """
 
 from __future__ import annotations
@@ -9,136 +10,296 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled
-from emulator.runtime import Runtime, new_trace_id
-from emulator.template.model import Function
+from emulator.invoke_api import describe, errors
+from emulator.invoke_api.errors import MAX_ASYNC_BYTES, MAX_SYNC_BYTES, Refused
+from emulator.invoke_api.references import LATEST, Place, resolve
+from emulator.runtime import Runtime
+from emulator.runtime.service import new_request_id
+from emulator.template.model import Application, Function
+from emulator.tracing import trace_id_of
 
-# Lambda quotas page: 6 MB for a synchronous, 1 MB for an asynchronous invocation.
-MAX_SYNC_BYTES = 6 * 1024 * 1024
-MAX_ASYNC_BYTES = 1024 * 1024
 _LIMITS = Limits(head_bytes=32 * 1024, body_bytes=MAX_SYNC_BYTES)
-_INVOKE = re.compile(r"/2015-03-31/functions/([^/]+)/invocations/?")
-_INVOKE_ASYNC = re.compile(r"/2014-11-13/functions/([^/]+)/invoke-async/?")
-_LIST = re.compile(r"/2015-03-31/functions/?")
-_GET = re.compile(r"/2015-03-31/functions/([^/]+)(/configuration)?/?")
-_VERSION: Header = (b"x-amz-executed-version", b"$LATEST")
+_VERSION: Header = (b"x-amz-executed-version", LATEST.encode())
+_KINDS = ("DryRun", "RequestResponse", "Event")
+_LOG_TYPES = ("None", "Tail")
+_MAX_CLIENT_CONTEXT_BYTES = 3_583
+_FUNCTIONS_A_PAGE, _MAPPINGS_A_PAGE = 50, 100
+_OPERATION = re.compile(r"/20\d\d-\d\d-\d\d/.*")
+_LOOPBACK = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 
-
-class _Refused(Exception):
-    """An error of the API: a status, AWS's name for it and a message."""
-
-    def __init__(self, status: int, name: str, message: str, **fields: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.name = name
-        self.fields = {"Message": message, "message": message, "Type": "User", **fields}
+_Handler = Callable[[Request, Sequence[str], Mapping[str, str]], None]
 
 
 class InvokeApi:
     """Lambda's API on one port."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, app: Application) -> None:
         self._runtime = runtime
+        self._app = app
+        self._place = Place(app.region, app.account_id)
+        self._loop = asyncio.get_running_loop()
+        one, query = r"/functions/([^/]+)", "/?"
+        routes: list[tuple[str, str, _Handler]] = [
+            ("POST", f"/2015-03-31{one}/invocations", self._invoke),
+            ("POST", f"/2014-11-13{one}/invoke-async", self._invoke_async),
+            ("GET", "/2015-03-31/functions", self._list_functions),
+            ("GET", f"/2015-03-31{one}", self._get_function),
+            ("GET", f"/2015-03-31{one}/configuration", self._get_configuration),
+            ("GET", f"/2019-09-30{one}/concurrency", self._get_concurrency),
+            ("GET", f"/2019-09-25{one}/event-invoke-config", self._get_event_invoke),
+            ("GET", "/2015-03-31/event-source-mappings", self._list_mappings),
+            ("GET", "/2015-03-31/event-source-mappings/([^/]+)", self._get_mapping),
+            ("GET", "/2016-08-19/account-settings", self._get_account),
+        ]
+        self._routes = [
+            (method, re.compile(path + query), handler) for method, path, handler in routes
+        ]
         self.server = HttpServer(self._handle, _LIMITS)
 
     def _handle(self, request: Request) -> None:
         try:
+            _refuse_browsers(request)
             if request.refusal:
-                raise _refusal(request.refusal)
-            path = unquote(request.target.partition(b"?")[0].decode("latin-1"))
-            self._route(request, path)
-        except _Refused as refused:
+                raise _unreadable(request)
+            target, _, query = request.target.decode("latin-1").partition("?")
+            self._route(request, unquote(target), dict(parse_qsl(query)))
+        except Refused as refused:
             _refuse(request, refused)
 
-    def _route(self, request: Request, path: str) -> None:
-        if request.method == "POST" and (match := _INVOKE.fullmatch(path)):
-            self._invoke(request, self._named(match[1]))
-        elif request.method == "POST" and (match := _INVOKE_ASYNC.fullmatch(path)):
-            self._start(request, self._named(match[1]))
-        elif request.method == "GET" and _LIST.fullmatch(path):
-            functions = [configuration(function) for function in self._runtime.functions]
-            request.respond_json(200, json.dumps({"Functions": functions}).encode())
-        elif request.method == "GET" and (match := _GET.fullmatch(path)):
-            described = configuration(self._named(match[1]))
-            if match[2] is None:
-                described = {"Configuration": described, "Tags": {}}
-            request.respond_json(200, json.dumps(described).encode())
-        else:
-            raise _Refused(404, "ResourceNotFoundException", f"{request.method} {path} is unknown")
+    def _route(self, request: Request, path: str, query: Mapping[str, str]) -> None:
+        for method, pattern, handler in self._routes:
+            if request.method == method and (match := pattern.fullmatch(path)):
+                handler(request, match.groups(), query)
+                return
+        refusal = errors.not_emulated if _OPERATION.fullmatch(path) else errors.unknown
+        raise refusal(request.method, path)
 
-    def _named(self, reference: str) -> Function:
-        """The function of a name, an ARN or a partial ARN, with or without `:$LATEST`."""
-        name = reference.removesuffix(":$LATEST")
-        if ":" in name:
-            name = name.rpartition(":")[2]
-        for function in self._runtime.functions:
-            if name == function.name:
-                return function
-        message = f"Function not found: {reference}"
-        raise _Refused(404, "ResourceNotFoundException", message)
+    def _named(self, reference: str, query: Mapping[str, str]) -> Function:
+        return resolve(reference, query.get("Qualifier"), self._app.functions, self._place)
 
-    def _invoke(self, request: Request, function: Function) -> None:
-        kind = (request.header(b"x-amz-invocation-type") or b"RequestResponse").decode("latin-1")
-        payload = request.body or b"{}"
-        if kind not in {"RequestResponse", "Event", "DryRun"}:
-            raise _Refused(400, "InvalidParameterValueException", f"InvocationType {kind}")
-        try:
-            json.loads(payload)
-        except ValueError as error:
-            raise _Refused(
-                400,
-                "InvalidRequestContentException",
-                f"Could not parse request body into json: {error}",
-            ) from None
-        if kind == "DryRun":
-            request.respond(204, (_VERSION,))
-        elif kind == "Event":
+    # -- invoking
+
+    def _invoke(self, request: Request, names: Sequence[str], query: Mapping[str, str]) -> None:
+        function = self._named(names[0], query)
+        kind = _header(request, b"x-amz-invocation-type") or "RequestResponse"
+        log_type = _header(request, b"x-amz-log-type") or "None"
+        if kind not in _KINDS:
+            raise errors.not_one_of(kind, "invocationType", _KINDS)
+        if log_type not in _LOG_TYPES:
+            raise errors.not_one_of(log_type, "logType", _LOG_TYPES)
+        if kind == "Event":
             self._start(request, function)
+            return
+        payload, context = _payload(request), _client_context(request)
+        if kind == "DryRun":
+            request.respond(204, (_request_id(), _VERSION))
         else:
-            self._run(request, function, payload)
+            self._run(request, function, payload, context, log_tail=log_type == "Tail")
 
-    def _run(self, request: Request, function: Function, payload: bytes) -> None:
-        log_tail = request.header(b"x-amz-log-type") == b"Tail"
+    def _invoke_async(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        self._start(request, self._named(names[0], query))
+
+    def _run(
+        self,
+        request: Request,
+        function: Function,
+        payload: bytes,
+        client_context: str | None,
+        *,
+        log_tail: bool,
+    ) -> None:
         try:
             outcome = self._runtime.submit(
-                function.name, payload, trace_id=_trace_id(request), log_tail=log_tail
+                function.name,
+                payload,
+                trace_id=trace_id_of(request),
+                log_tail=log_tail,
+                client_context=client_context,
             )
-        except Throttled:
-            raise _throttled() from None
+        except Throttled as throttled:
+            raise _throttled(throttled) from None
         outcome.add_done_callback(_answerer(request, log_tail=log_tail))
 
     def _start(self, request: Request, function: Function) -> None:
-        payload = request.body or b"{}"
-        if len(payload) > MAX_ASYNC_BYTES:
-            raise _refusal(413)
+        """Accept an event; it gets no client context, as on AWS."""
+        if len(request.body) > MAX_ASYNC_BYTES:
+            raise errors.too_large_event(len(request.body))
+        payload = _payload(request)
         try:
-            request_id = self._runtime.enqueue(function.name, payload, trace_id=_trace_id(request))
-        except Throttled:
-            raise _throttled() from None
-        request.respond(202, ((b"x-amzn-requestid", request_id.encode()), JSON_TYPE))
+            request_id = self._runtime.enqueue(
+                function.name, payload, trace_id=trace_id_of(request)
+            )
+        except Throttled as throttled:
+            raise _throttled(throttled) from None
+        request.respond(202, (_request_id(request_id), JSON_TYPE))
+
+    # -- describing
+
+    def _list_functions(
+        self, request: Request, _names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        functions = list(self._app.functions.values())
+        page, following = _page(functions, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
+        every = query.get("FunctionVersion") == "ALL"
+
+        def build() -> dict[str, Any]:
+            found = [describe.function(function, self._changed_s()) for function in page]
+            if every:
+                for one in found:
+                    one["FunctionArn"] += f":{LATEST}"
+            return {"Functions": found, **following}
+
+        self._answer(request, build)
+
+    def _get_function(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], query)
+        self._answer(request, lambda: describe.whole_function(function, self._changed_s()))
+
+    def _get_configuration(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], query)
+        self._answer(request, lambda: describe.function(function, self._changed_s()))
+
+    def _get_concurrency(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], query)
+        self._answer(request, lambda: describe.concurrency(function))
+
+    def _get_event_invoke(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], query)
+        if not function.details.has_event_invoke:
+            arn = f"{function.arn}:{LATEST}"
+            raise errors.not_found(f"The function {arn} doesn't have an EventInvokeConfig")
+        self._answer(request, lambda: describe.event_invoke(function, self._changed_s()))
+
+    def _mappings(self) -> list[dict[str, Any]]:
+        functions, changed_s = self._app.functions, self._changed_s()
+        return [
+            describe.mapping(mapping, functions[mapping.function].arn, changed_s)
+            for mapping in self._app.mappings
+            if mapping.function in functions
+        ]
+
+    def _list_mappings(
+        self, request: Request, _names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        found = self._mappings()
+        if name := query.get("FunctionName"):
+            arn = self._named(name, {}).arn
+            found = [mapping for mapping in found if mapping["FunctionArn"] == arn]
+        if source := query.get("EventSourceArn"):
+            found = [mapping for mapping in found if mapping["EventSourceArn"] == source]
+        page, following = _page(found, query, most=10_000, at_once=_MAPPINGS_A_PAGE)
+        self._answer(request, lambda: {"EventSourceMappings": page, **following})
+
+    def _get_mapping(
+        self, request: Request, names: Sequence[str], _query: Mapping[str, str]
+    ) -> None:
+        for mapping in self._mappings():
+            if mapping["UUID"] == names[0]:
+                self._answer(request, lambda found=mapping: found)  # type: ignore[misc]
+                return
+        raise errors.not_found("The resource you requested does not exist.")
+
+    def _get_account(
+        self, request: Request, _names: Sequence[str], _query: Mapping[str, str]
+    ) -> None:
+        functions = list(self._app.functions.values())
+        limit = self._runtime.settings.account_concurrency
+        reserved = sum(function.reserved_concurrency or 0 for function in functions)
+        self._answer(request, lambda: describe.account(functions, limit, limit - reserved))
+
+    def _changed_s(self) -> float:
+        """When the template was changed, and with it what is configured."""
+        try:
+            return self._app.template_path.stat().st_mtime
+        except OSError:
+            return 0.0
+
+    def _answer(self, request: Request, build: Callable[[], Any]) -> None:
+        """Answer with what `build` makes on a thread: it may read whole folders of code."""
+
+        def done(future: asyncio.Future[Any]) -> None:
+            if future.cancelled() or future.exception() is not None:
+                reason = "cancelled" if future.cancelled() else repr(future.exception())
+                _refuse(request, Refused(500, "ServiceException", reason, Type="Service"))
+                return
+            request.respond_json(200, json.dumps(future.result()).encode(), (_request_id(),))
+
+        self._loop.run_in_executor(None, build).add_done_callback(done)
 
 
-def configuration(function: Function) -> dict[str, Any]:
-    """A function's configuration as GetFunctionConfiguration gives it."""
-    return {
-        "FunctionName": function.name,
-        "FunctionArn": function.arn,
-        "Runtime": function.runtime,
-        "Handler": function.handler,
-        "Timeout": function.timeout_s,
-        "MemorySize": function.memory_mb,
-        "Version": "$LATEST",
-        "PackageType": "Zip",
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "Environment": {"Variables": dict(function.environment)},
-        "Layers": [{"Arn": str(layer)} for layer in function.layer_dirs],
-    }
+def _refuse_browsers(request: Request) -> None:
+    """Refuse what a page could have a browser send, directly or by a name that resolves here."""
+    if request.header(b"origin") is not None:
+        raise errors.forbidden("Requests with an Origin header, as browsers send, are refused.")
+    host = request.header(b"host")
+    if host is not None and _LOOPBACK.fullmatch(host) is None:
+        raise errors.forbidden("This API answers to localhost and 127.0.0.1 only.")
+
+
+def _page(
+    items: Sequence[Any], query: Mapping[str, str], *, most: int, at_once: int
+) -> tuple[Sequence[Any], dict[str, str]]:
+    """The items that Marker and MaxItems ask for, and where the next page begins, if there is."""
+    marker, wanted = query.get("Marker", "0"), query.get("MaxItems", str(at_once))
+    if not marker.isdecimal() or int(marker) > len(items):
+        raise errors.invalid_parameter("Invalid Marker")
+    if not wanted.isdecimal() or not 1 <= int(wanted) <= most:
+        raise errors.invalid_parameter(f"MaxItems must be from 1 to {most}")
+    first = int(marker)
+    end = first + min(int(wanted), at_once)
+    return items[first:end], {"NextMarker": str(end)} if end < len(items) else {}
+
+
+def _header(request: Request, name: bytes) -> str | None:
+    value = request.header(name)
+    return None if value is None else value.decode("latin-1")
+
+
+def _payload(request: Request) -> bytes:
+    """The body, if it is JSON; nothing is an empty object."""
+    payload = request.body or b"{}"
+    try:
+        json.loads(payload.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise errors.bad_json(str(error)) from None
+    return payload
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _client_context(request: Request) -> str | None:
+    given = request.header(b"x-amz-client-context")
+    if given is None:
+        return None
+    if len(given) > _MAX_CLIENT_CONTEXT_BYTES:
+        raise errors.invalid_parameter(
+            f"Client context must be no more than {_MAX_CLIENT_CONTEXT_BYTES} bytes "
+            "when base64-encoded."
+        )
+    try:
+        # Anew on one line: it travels in a header.
+        return json.dumps(json.loads(base64.b64decode(given, validate=True)))
+    except (ValueError, RecursionError):
+        message = "Client context must be a valid Base64-encoded JSON object."
+        raise Refused(400, "InvalidRequestContentException", message, Type="User") from None
 
 
 def _answerer(
@@ -146,13 +307,10 @@ def _answerer(
 ) -> Callable[[asyncio.Future[InvokeResult]], None]:
     def answer(done: asyncio.Future[InvokeResult]) -> None:
         if done.cancelled():
-            _refuse(request, _Refused(500, "ServiceException", "the invocation was abandoned"))
+            _refuse(request, Refused(500, "ServiceException", "The invocation was abandoned."))
             return
         result = done.result()
-        headers: list[Header] = [
-            (b"x-amzn-requestid", result.request_id.encode()),
-            _VERSION,
-        ]
+        headers = [_request_id(result.request_id), _VERSION]
         if result.function_error is not None:
             headers.append((b"x-amz-function-error", result.function_error.encode()))
         if log_tail:
@@ -162,23 +320,26 @@ def _answerer(
     return answer
 
 
-def _trace_id(request: Request) -> str:
-    given = request.header(b"x-amzn-trace-id")
-    return given.decode("latin-1") if given else new_trace_id()
+def _throttled(_error: Throttled) -> Refused:
+    return errors.throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
 
 
-def _throttled() -> _Refused:
-    reason = "ReservedFunctionConcurrentInvocationLimitExceeded"
-    return _Refused(429, "TooManyRequestsException", "Rate Exceeded.", Reason=reason)
+def _unreadable(request: Request) -> Refused:
+    """What to say of a request that the HTTP server did not take."""
+    if request.refusal != 413:
+        return Refused(
+            request.refusal, "InvalidRequestContentException", "The request cannot be read."
+        )
+    size = request.header(b"content-length")
+    if size is not None and request.header(b"x-amz-invocation-type") == b"Event":
+        return errors.too_large_event(int(size))
+    return errors.too_large()
 
 
-def _refusal(status: int) -> _Refused:
-    if status == 413:
-        message = "Request must be smaller than 6291456 bytes for the InvokeFunction operation"
-        return _Refused(413, "RequestTooLargeException", message)
-    return _Refused(status, "InvalidRequestContentException", "the request cannot be read")
+def _refuse(request: Request, refused: Refused) -> None:
+    name = (b"x-amzn-errortype", refused.name.encode())
+    request.respond_json(refused.status, refused.body(), (_request_id(), name))
 
 
-def _refuse(request: Request, refused: _Refused) -> None:
-    headers = ((b"x-amzn-errortype", refused.name.encode()),)
-    request.respond_json(refused.status, json.dumps(refused.fields).encode(), headers)
+def _request_id(known: str | None = None) -> Header:
+    return b"x-amzn-requestid", (known or new_request_id()).encode()

@@ -23,6 +23,7 @@ class Invocation:
     trace_id: str
     outcome: asyncio.Future[InvokeResult]
     tail: list[str] | None = None
+    client_context: str | None = None
 
     def note(self, line: str) -> None:
         """Keep a log line for the tail, if one was asked for."""

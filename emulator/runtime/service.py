@@ -6,7 +6,6 @@ import asyncio
 import random
 import shutil
 import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from emulator.runtime.pool import FunctionPool
 from emulator.runtime.reload import watch
 from emulator.runtime.settings import RuntimeSettings
 from emulator.template.model import Function
+from emulator.tracing import new_trace_id
 
 # Ids need to differ, not to be secret; asking the kernel for each would cost three calls a request.
 _random = random.Random()  # noqa: S311
@@ -30,11 +30,6 @@ def new_request_id() -> str:
     """A UUID in the form of Lambda's request ids."""
     text = f"{_random.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
-
-
-def new_trace_id() -> str:
-    """An X-Ray trace header that starts a new trace."""
-    return f"Root=1-{int(time.time()):08x}-{_random.getrandbits(96):024x}"
 
 
 class Runtime:
@@ -100,9 +95,11 @@ class Runtime:
         trace_id: str | None = None,
         request_id: str | None = None,
         log_tail: bool = False,
+        client_context: str | None = None,
     ) -> asyncio.Future[InvokeResult]:
         """Start an invocation; raises Throttled or UnknownFunction.
 
+        `client_context` is JSON that the function finds in its context.
         Giving up on the future does not stop the function, as on Lambda.
         """
         pool = self._pool(function)
@@ -115,6 +112,7 @@ class Runtime:
                 trace_id or new_trace_id(),
                 outcome,
                 [] if log_tail else None,
+                client_context,
             )
         )
         return outcome
