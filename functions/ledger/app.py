@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from paywright import background, db
-from paywright.clock import SystemClock
+from paywright.clock import business_clock
 from paywright.db.opening import open_database
 from paywright.ledger.sequencer import POLL_S, Sequencer
 from paywright.observability import get_logger
@@ -18,7 +18,8 @@ from paywright.settings import Settings
 
 @cache
 def _sequencer() -> Sequencer:
-    return Sequencer(open_database(Settings()), SystemClock())
+    settings = Settings()
+    return Sequencer(open_database(settings), business_clock(settings.clock_file))
 
 
 @get_logger().inject_lambda_context

@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from paywright import background, db
 from paywright.cache import Cache
-from paywright.clock import SystemClock
+from paywright.clock import business_clock
 from paywright.db.opening import open_database
 from paywright.events.bus import Bus
 from paywright.events.relay import Relay
@@ -21,7 +21,8 @@ from paywright.settings import Settings
 @cache
 def _parts() -> tuple[Relay, WakeUps]:
     settings = Settings()
-    relay = Relay(open_database(settings), Bus(settings.event_bus_name), SystemClock())
+    clock = business_clock(settings.clock_file)
+    relay = Relay(open_database(settings), Bus(settings.event_bus_name), clock)
     valkey = Cache(settings.valkey_url.get_secret_value(), timeout_ms=PATIENCE_MS)
     return relay, WakeUps(valkey)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from paywright.clock import SystemClock
+from paywright.clock import Clock, SystemClock, business_clock
 from paywright.db.opening import open_database
 from paywright.ids import UuidSource
 from paywright.observability import get_logger
@@ -22,8 +22,6 @@ from paywright.webhooks.store import PostgresDeliveryStore
 _RECORDING_S = 3.0
 """Kept for what comes after the last answer."""
 
-_CLOCK = SystemClock()
-
 
 @cache
 def _settings() -> Settings:
@@ -31,10 +29,15 @@ def _settings() -> Settings:
 
 
 @cache
+def _clock() -> Clock:
+    return business_clock(_settings().clock_file)
+
+
+@cache
 def _parts() -> tuple[PostgresDeliveryStore, Sender]:
-    settings = _settings()
+    settings, clock = _settings(), _clock()
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
-    store = PostgresDeliveryStore(open_database(settings), UuidSource(_CLOCK), _CLOCK, pii_key)
+    store = PostgresDeliveryStore(open_database(settings), UuidSource(clock), clock, pii_key)
     sender = Sender(
         timeout_s=settings.webhook_timeout_s,
         allow_private=settings.webhook_allow_private_addresses,
@@ -58,7 +61,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         [from_record(record) for record in event["Records"]],
         store=store,
         sender=sender,
-        clock=_CLOCK,
+        clock=_clock(),
         wall=SystemClock(),
         time_left_s=context.get_remaining_time_in_millis() / 1000 - _RECORDING_S,
     )

@@ -38,6 +38,10 @@ class Settings(BaseSettings):
     )
     pii_key_secret_arn: str | None = None
 
+    clock_file: str | None = Field(
+        default=None, description="Holds how far business time is ahead; a laptop's only."
+    )
+
     event_bus_name: str = "payment-events"
     webhook_delivery_queue_url: str | None = None
     webhook_timeout_s: float = Field(default=10, gt=0, le=10)
@@ -60,4 +64,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"set exactly one of {value.upper()} and {arn.upper()}")
         if self.environment == "production" and self.webhook_allow_private_addresses:
             raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
+        if self.environment == "production" and self.clock_file is not None:
+            raise ValueError("CLOCK_FILE is for local mode only")
         return self

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 
 from paywright.cache import Cache
-from paywright.clock import Clock, SystemClock
+from paywright.clock import Clock, business_clock
 from paywright.db import Database
 from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
@@ -48,7 +48,7 @@ def platform() -> Platform:
 
 def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     """Build the platform from settings."""
-    clock = SystemClock()
+    clock = business_clock(settings.clock_file)
     ids = UuidSource(clock)
     database = open_database(settings)
     valkey_url = settings.valkey_url.get_secret_value()

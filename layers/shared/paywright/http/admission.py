@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from paywright.cache import Away, Cache
+from paywright.cache import Away, Cache, expiry
 from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
@@ -94,8 +94,10 @@ class Gate:
             cached = self._cache.get(cache_key)
         except Away:
             cached = None
-        if cached is not None:
-            return _caller_from_json(cached)
+        now = self._clock.now()
+        known = None if cached is None else expiry.still(cached, now)
+        if known is not None:
+            return _caller_from_json(known)
         row = self._database.one(_SQL["find_caller"], {"key_hash": digest})
         if row is None:
             raise ApiKeyInvalid
@@ -109,7 +111,8 @@ class Gate:
             }
         )
         with suppress(Away):  # the next request asks the database again
-            self._cache.set(cache_key, _caller_to_json(caller), ttl_ms=_CALLER_TTL_MS)
+            value = expiry.until(_caller_to_json(caller), now, ttl_ms=_CALLER_TTL_MS)
+            self._cache.set(cache_key, value, ttl_ms=_CALLER_TTL_MS)
         return caller
 
     def admit(self, request: Request, caller: Caller, *, key_required: bool = False) -> Admission:
@@ -133,13 +136,16 @@ class Gate:
 
     def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
         """Remember an answer, give the lock back and wake the relay, in one round trip."""
-        answer_key, lock_key = self._key_names(caller, admission.context)
+        context = admission.context
+        answer_key, lock_key = self._key_names(caller, context)
+        # A replay came from the database: cached anew, it would outlive its key there.
+        is_new = answer is not None and not answer.replayed
 
         def fill(pipe: Any) -> None:
-            if answer is not None and admission.context.idempotency_key is not None:
-                # A replay comes from the database here: Valkey did not have it, and now does.
-                stored = _answer_to_json(admission.context, answer)
-                pipe.set(answer_key, stored, px=_ANSWER_TTL_MS)
+            if answer is not None and is_new and context.idempotency_key is not None:
+                stored = _answer_to_json(context, answer)
+                value = expiry.until(stored, self._clock.now(), ttl_ms=_ANSWER_TTL_MS)
+                pipe.set(answer_key, value, px=_ANSWER_TTL_MS)
             if admission.lock_token is not None:
                 pipe.eval(_RELEASE, 1, lock_key, admission.lock_token)
             add_wake(self._cache, pipe)
@@ -183,13 +189,14 @@ class Gate:
                 "0" if context.idempotency_key is None else "1",
                 token,
                 _LOCK_MS,
+                expiry.milliseconds(self._clock.now()),
             ],
         )
         quota = Quota(limit, remaining, max(1, -(-(reset_ms - now_ms) // 1000)))
         if state == b"limited":
             raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
         if state == b"answered":
-            stored = _stored_from_json(rest[0])
+            stored = _stored_from_json(rest[0].partition(b" ")[2])
             return Admission(context, quota, answer=replay(stored, context))
         if state == b"locked":
             raise IdempotencyKeyInProgress(retry_after_s=1)
