@@ -151,7 +151,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--template", type=Path, required=True, metavar="PATH", help="the SAM template")
     add("--port", type=_port, default=3000, help="of the HTTP API; 0: any (default 3000)")
     add("--lambda-port", type=_port, default=3001, help="of Lambda's API (default 3001)")
-    add("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
+    add("--host", default="127.0.0.1", help="address of the HTTP API (default 127.0.0.1)")
     add(
         "--param",
         type=_pair,

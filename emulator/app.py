@@ -20,6 +20,7 @@ from emulator.runtime import Runtime, RuntimeSettings
 from emulator.runtime.events import Send
 from emulator.template.model import Application
 
+LOOPBACK = "127.0.0.1"
 _PORTS_TRIED = 200
 _STOP_GRACE_S = 3.5
 _STOP_LIMIT_S = 5.0
@@ -35,9 +36,12 @@ class _Running(Protocol):
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where to listen; a port that is taken gives way to the next free one."""
+    """Where to listen; a port that is taken gives way to the next free one.
 
-    host: str = "127.0.0.1"
+    `host` is for the HTTP APIs. Lambda's API checks no signature: it is for this machine only.
+    """
+
+    host: str = LOOPBACK
     gateway_port: int = 3000
     lambda_port: int = 3001
 
@@ -141,15 +145,17 @@ class Emulator:
         port = addresses.gateway_port
         for api in self.app.http_apis:
             gateway = Gateway(api, self.app.account_id, runtime, self._sink)
-            url = await self._listen(gateway.server, port, f"HTTP API {api.logical_id}")
+            what = f"HTTP API {api.logical_id}"
+            url = await self._listen(gateway.server, addresses.host, port, what)
             self.gateway_urls[api.logical_id] = url
             port = gateway.server.port + 1 if port else 0
         invoke_api = InvokeApi(runtime, self.app)
-        self.lambda_url = await self._listen(invoke_api.server, addresses.lambda_port, "Lambda")
+        self.lambda_url = await self._listen(
+            invoke_api.server, LOOPBACK, addresses.lambda_port, "Lambda"
+        )
 
-    async def _listen(self, server: HttpServer, port: int, what: str) -> str:
+    async def _listen(self, server: HttpServer, host: str, port: int, what: str) -> str:
         """Listen on the port or the next free one; the server's URL."""
-        host = self._addresses.host
         for candidate in range(port, port + _PORTS_TRIED) if port else (0,):
             try:
                 await server.listen(host, candidate)
