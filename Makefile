@@ -26,7 +26,14 @@ $(VENV)/.dev: $(VENV)/.runtime requirements-dev.lock
 	@touch $@
 
 setup: $(VENV)/.runtime ## make .venv with hashed dependencies, once
-setup-dev: $(VENV)/.dev ## the same, with the tools for tests and checks
+# Tests drive the emulator with the AWS command line; its botocore would hold ours back.
+AWSCLI_VENV := .venv-awscli
+$(AWSCLI_VENV)/.installed: requirements-awscli.lock | $(VENV)/.runtime
+	@$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python $(AWSCLI_VENV)
+	@$(BIN)/uv pip install --quiet --python $(AWSCLI_VENV)/bin/python --require-hashes -r requirements-awscli.lock
+	@touch $@
+
+setup-dev: $(VENV)/.dev $(AWSCLI_VENV)/.installed ## the same, with the tools for tests and checks
 
 up: setup ## start everything and show a live log; Ctrl-C stops it all
 	@$(BIN)/paywright up
@@ -68,6 +75,7 @@ lock: setup ## renew all lock files from pyproject.toml and requirements*.in
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-sam.in -o requirements-sam.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-awscli.in -o requirements-awscli.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --python-version 3.13 --python-platform aarch64-manylinux_2_28 -c requirements.lock layers/shared/requirements.txt -o layers/shared/requirements.lock
 
 clean: ## remove build output and caches (data in .paywright stays)
