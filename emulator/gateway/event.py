@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as _quote
+from typing import Any
 from urllib.parse import unquote, unquote_plus
 
 from emulator.http1 import Request
@@ -28,6 +29,33 @@ class Sighting:
     request_id: str
     trace_id: str
     epoch_s: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of asking an authorizer: `status` is 0 to let the request pass, else the refusal.
+
+    `context` and `principal_id` are what it said of the caller, `error` why it could not be asked.
+    """
+
+    status: int
+    context: Mapping[str, Any] | None = None
+    principal_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an authorizer is asked about: a route's ARN and the values of its identity sources."""
+
+    arn: str
+    identity: tuple[str, ...]
+
+
+def domain_name(host: str) -> str:
+    """The name that a client called, of its Host header."""
+    host = host.rpartition("@")[2]
+    return host.rpartition(":")[0] or host
 
 
 def is_text(content_type: str | None) -> bool:
@@ -57,40 +85,72 @@ class EventBuilder:
         route_key: str,
         path_parameters: Mapping[str, str],
         sighting: Sighting,
+        verdict: Verdict | None = None,
     ) -> bytes:
-        """The event, as JSON."""
+        """The event, as JSON; `verdict` is what the route's authorizer said, if it has one."""
+        authorizer = ""
+        if verdict is not None:
+            authorizer = f',"authorizer":{{"lambda":{json.dumps(verdict.context)}}}'
+        parts = ['{"version":"2.0"']
+        content_type = self._extend(parts, request, route_key, sighting, authorizer)
+        if path_parameters:
+            parts.append(f'"pathParameters":{_object(path_parameters)}')
+        encoded = "false"
+        if request.body:
+            body, is_base64 = body_text(request.body, content_type)
+            parts.append(f'"body":{_quote(body)}')
+            encoded = "true" if is_base64 else "false"
+        parts.append(f'"isBase64Encoded":{encoded}{self._stage_variables}}}')
+        return ",".join(parts).encode()
+
+    def for_authorizer(
+        self,
+        request: Request,
+        route_key: str,
+        path_parameters: Mapping[str, str],
+        sighting: Sighting,
+        asked: Question,
+    ) -> bytes:
+        """The event that a Lambda authorizer of payload format 2.0 gets."""
+        parts = ['{"version":"2.0","type":"REQUEST"', f'"routeArn":{_quote(asked.arn)}']
+        if asked.identity:
+            parts.append(f'"identitySource":[{",".join(map(_quote, asked.identity))}]')
+        self._extend(parts, request, route_key, sighting)
+        if path_parameters:
+            parts.append(f'"pathParameters":{_object(path_parameters)}')
+        return (",".join(parts) + self._stage_variables + "}").encode()
+
+    def _extend(
+        self,
+        parts: list[str],
+        request: Request,
+        route_key: str,
+        sighting: Sighting,
+        authorizer: str = "",
+    ) -> str | None:
+        """Add what integrations' and authorizers' events have in common; the body's type."""
+        headers, cookies = request_headers(request, sighting)
         path, _, query = request.target.decode(errors="replace").partition("?")
         raw_path = _quote(unquote(path))
-        headers, cookies = _headers(request, sighting)
-        domain = headers.get("host", "localhost").rpartition("@")[2]
-        domain = domain.rpartition(":")[0] or domain
+        domain = domain_name(headers.get("host", "localhost"))
         key = _quote(route_key)
-        second = int(sighting.epoch_s)
-        parts = [f'{{"version":"2.0","routeKey":{key},"rawPath":{raw_path}']
-        parts.append(f'"rawQueryString":{_quote(query)}')
+        parts.append(f'"routeKey":{key},"rawPath":{raw_path},"rawQueryString":{_quote(query)}')
         if cookies:
             parts.append(f'"cookies":[{",".join(map(_quote, cookies))}]')
         parts.append(f'"headers":{_object(headers)}')
         if query:
             parts.append(f'"queryStringParameters":{_object(query_parameters(query))}')
         parts.append(
-            f'"requestContext":{{{self._context},"domainName":{_quote(domain)},'
+            f'"requestContext":{{{self._context}{authorizer},"domainName":{_quote(domain)},'
             f'"domainPrefix":{_quote(domain.partition(".")[0])},'
             f'"http":{{"method":{_quote(request.method)},"path":{raw_path},'
             f'"protocol":"HTTP/1.1","sourceIp":{_quote(request.peer)},'
             f'"userAgent":{_quote(headers.get("user-agent", ""))}}},'
             f'"requestId":{_quote(sighting.request_id)},"routeKey":{key},"stage":{self._stage},'
-            f'"time":"{_access_time(second)}","timeEpoch":{int(sighting.epoch_s * 1000)}}}'
+            f'"time":"{request_time(int(sighting.epoch_s))}",'
+            f'"timeEpoch":{int(sighting.epoch_s * 1000)}}}'
         )
-        if path_parameters:
-            parts.append(f'"pathParameters":{_object(path_parameters)}')
-        encoded = "false"
-        if request.body:
-            body, is_base64 = _body(request.body, headers.get("content-type"))
-            parts.append(f'"body":{_quote(body)}')
-            encoded = "true" if is_base64 else "false"
-        parts.append(f'"isBase64Encoded":{encoded}{self._stage_variables}}}')
-        return ",".join(parts).encode()
+        return headers.get("content-type")
 
 
 def _object(values: Mapping[str, str]) -> str:
@@ -109,7 +169,8 @@ def query_parameters(query: str) -> dict[str, str]:
     return found
 
 
-def _headers(request: Request, sighting: Sighting) -> tuple[dict[str, str], list[str]]:
+def request_headers(request: Request, sighting: Sighting) -> tuple[dict[str, str], list[str]]:
+    """The headers as functions see them, values of one name joined, and the cookies."""
     headers: dict[str, str] = {}
     cookies: list[str] = []
     for raw_name, raw_value in request.headers:
@@ -134,7 +195,8 @@ _HOP_BY_HOP = frozenset(
 )
 
 
-def _body(body: bytes, content_type: str | None) -> tuple[str, bool]:
+def body_text(body: bytes, content_type: str | None) -> tuple[str, bool]:
+    """The body as text, and whether that is base64."""
     if is_text(content_type):
         try:
             return body.decode(), False
@@ -146,7 +208,7 @@ def _body(body: bytes, content_type: str | None) -> tuple[str, bool]:
 _time_cache: tuple[int, str] = (-1, "")
 
 
-def _access_time(second: int) -> str:
+def request_time(second: int) -> str:
     """The time in the form of Apache's logs; one formatting a second is enough."""
     global _time_cache  # noqa: PLW0603
     if _time_cache[0] != second:

@@ -1,4 +1,4 @@
-"""What a function returned to HTTP response, payload format 2.0.
+"""What a function returned to HTTP response, payload formats 2.0 and 1.0.
 
 Source: API Gateway developer guide, "Create AWS Lambda proxy integrations for HTTP APIs", and what
 was recorded on AWS (tests/conformance).
@@ -50,11 +50,34 @@ def infer(result: bytes) -> HttpAnswer:
     if not isinstance(value, dict) or "statusCode" not in value:
         body = value.encode() if isinstance(value, str) else result
         return HttpAnswer(200, (JSON_TYPE,), body)
-    headers = _headers(value.get("headers"))
-    if not any(name == b"content-type" for name, _ in headers):
-        headers.append(_TEXT_TYPE)
+    headers = _with_type(_headers(value.get("headers")))
     headers += _cookies(value.get("cookies"))
     return HttpAnswer(_status(value["statusCode"]), tuple(headers), _body(value))
+
+
+def infer_v1(result: bytes) -> HttpAnswer:
+    """The response for a result in payload format 1.0, where nothing is guessed; raises Malformed.
+
+    A header may have several values; those in `multiValueHeaders` come first.
+    """
+    try:
+        value = json.loads(result)
+    except ValueError as error:
+        raise Malformed(f"the result is no JSON: {error}") from error
+    if not isinstance(value, dict) or "statusCode" not in value:
+        raise Malformed("the result must be an object with a statusCode")
+    many = value.get("multiValueHeaders") or {}
+    if not isinstance(many, dict) or not all(isinstance(values, list) for values in many.values()):
+        raise Malformed("multiValueHeaders must be an object of lists")
+    headers = [header for name in many for item in many[name] for header in _headers({name: item})]
+    headers = _with_type(headers + _headers(value.get("headers")))
+    return HttpAnswer(_status(value["statusCode"]), tuple(headers), _body(value))
+
+
+def _with_type(headers: list[Header]) -> list[Header]:
+    if not any(name == b"content-type" for name, _ in headers):
+        headers.append(_TEXT_TYPE)
+    return headers
 
 
 def _status(value: Any) -> int:

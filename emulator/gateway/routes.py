@@ -66,12 +66,6 @@ class RouteTable:
             return Match(route, dict(zip(names, values, strict=True)))
         return Match(self._default, {}) if self._default is not None else None
 
-    def has(self, key: str) -> bool:
-        """Whether a route has exactly this key."""
-        method, _, path = key.partition(" ")
-        match = self.match(method, path)
-        return match is not None and match.route.key == key
-
     def _add(self, route: Route) -> None:
         method, _, path = route.key.partition(" ")
         node, names = self._root, []

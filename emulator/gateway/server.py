@@ -6,20 +6,23 @@ import asyncio
 import base64
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Protocol
+from http import HTTPStatus
 
 from emulator.gateway import response
+from emulator.gateway.authorizer import Authorizers, Submitter
+from emulator.gateway.context import AccessLogFormat, Answered, ContextVariables
 from emulator.gateway.cors import CorsPolicy
-from emulator.gateway.event import EventBuilder, Sighting
+from emulator.gateway.event import EventBuilder, Sighting, Verdict
+from emulator.gateway.event_v1 import EventBuilderV1
 from emulator.gateway.routes import Match, RouteTable
 from emulator.gateway.throttle import TokenBucket, bucket
 from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled, UnknownFunction
 from emulator.logs import Kind, LogSink
-from emulator.template.model import HttpApi
+from emulator.template.model import Authorizer, HttpApi
 from emulator.tracing import trace_id_of
 
 # API Gateway quotas page, HTTP API: payload 10 MB, request line and headers 10,240 bytes in all,
@@ -31,6 +34,8 @@ _MAX_EVENT_BYTES = 6 * 1024 * 1024
 
 _MESSAGES = {
     400: b'{"message":"Bad Request"}',
+    401: b'{"message":"Unauthorized"}',
+    403: b'{"message":"Forbidden"}',
     404: b'{"message":"Not Found"}',
     413: b'{"message":"Request Entity Too Large"}',
     429: b'{"message":"Too Many Requests"}',
@@ -38,16 +43,6 @@ _MESSAGES = {
     500: b'{"message":"Internal Server Error"}',
     503: b'{"message":"Service Unavailable"}',
 }
-
-
-class Submitter(Protocol):
-    """Starts invocations: the runtime."""
-
-    def submit(
-        self, function: str, payload: bytes, *, trace_id: str | None = None
-    ) -> asyncio.Future[InvokeResult]:
-        """Start one; raises Throttled or UnknownFunction."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +55,11 @@ class _Exchange:
     route_key: str = "-"
     function: str | None = None
     timer: asyncio.TimerHandle | None = None
+    verdict: Verdict | None = None
+    invoked: float = 0.0
+    result: InvokeResult | None = None
+    own_answer: str | None = None
+    complaint: str | None = None
 
 
 class Gateway:
@@ -67,18 +67,24 @@ class Gateway:
 
     def __init__(self, api: HttpApi, account_id: str, runtime: Submitter, sink: LogSink) -> None:
         self._events = EventBuilder(api, account_id)
+        self._events_v1 = EventBuilderV1(api, account_id)
+        self._authorizers = Authorizers(api, account_id, runtime)
+        self._asking: set[asyncio.Task[None]] = set()
+        self._access_log: AccessLogFormat | None = None
+        if api.access_log_format is not None:
+            self._access_log = AccessLogFormat(api.access_log_format)
+        self._variables = ContextVariables(api, account_id)
         self._runtime = runtime
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._routes = RouteTable(api.routes)
         self._cors = CorsPolicy(api.cors) if api.cors is not None else None
         self._prefix = "" if api.stage == "$default" else f"/{api.stage}"
-        self._stage_bucket = bucket(api.throttle, self._loop.time)
-        self._route_buckets: dict[str, TokenBucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
         for route in api.routes:
-            limit = bucket(route.throttle, self._loop.time)
+            limit = bucket(route.throttle, api.throttle, self._loop.time)
             if limit is not None:
-                self._route_buckets[route.key] = limit
+                self._buckets[route.key] = limit
         self.server = HttpServer(self._handle, LIMITS)
 
     def _handle(self, request: Request) -> None:
@@ -90,21 +96,23 @@ class Gateway:
             self._answer(exchange, request.refusal)
             return
         path = request.target.partition(b"?")[0].decode("latin-1")
-        if (
-            self._cors is not None
-            and CorsPolicy.is_preflight(request)
-            and not self._routes.has(f"OPTIONS {path}")
-        ):
-            self._finish(exchange, 204, self._cors.preflight(request), b"")
-            return
         match = self._match(request.method, path)
         if match is None:
-            self._answer(exchange, 404)
-        elif not self._passes(match):
-            exchange.route_key = match.route.key
+            if self._cors is not None and CorsPolicy.is_preflight(request):
+                self._finish(exchange, 204, self._cors.preflight(request), b"")
+            else:
+                self._answer(exchange, 404)
+            return
+        exchange.route_key = match.route.key
+        limit = self._buckets.get(match.route.key)
+        if limit is not None and not limit.take():
             self._answer(exchange, 429)
+        elif match.route.protection is None:
+            self._admit(exchange, match)
         else:
-            self._invoke(exchange, match)
+            task = self._loop.create_task(self._authorize(exchange, match))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
 
     def _match(self, method: str, path: str) -> Match | None:
         if not path.startswith("/"):
@@ -115,18 +123,48 @@ class Gateway:
             path = path[len(self._prefix) :] or "/"
         return self._routes.match(method, path)
 
-    def _passes(self, match: Match) -> bool:
-        own = self._route_buckets.get(match.route.key)
-        if own is not None and not own.take():
-            return False
-        return self._stage_bucket is None or self._stage_bucket.take()
+    async def _authorize(self, exchange: _Exchange, match: Match) -> None:
+        """Let the request pass if what protects its route does, or refuse it."""
+        protection = match.route.protection
+        if isinstance(protection, Authorizer):
+            verdict = await self._authorizers.ask(
+                protection, exchange.request, match, exchange.sighting
+            )
+        else:
+            assert protection is not None
+            verdict = Verdict(500, error=f"{match.route.key}: {protection.reason}")
+        exchange.verdict = verdict
+        if verdict.error is not None:
+            self._complain(exchange, verdict.error, "ERROR")
+        if verdict.status:
+            self._answer(exchange, verdict.status)
+        else:
+            self._admit(exchange, match)
+
+    def _admit(self, exchange: _Exchange, match: Match) -> None:
+        """Serve a request that may pass: preflights are the gateway's, unless OPTIONS has a route.
+
+        A catch-all route's authorizer comes first (developer guide, "Configure CORS for HTTP APIs",
+        on `$default` routes), which is how browsers come to be refused.
+        """
+        if (
+            self._cors is not None
+            and CorsPolicy.is_preflight(exchange.request)
+            and not match.route.key.startswith("OPTIONS ")
+        ):
+            self._finish(exchange, 204, self._cors.preflight(exchange.request), b"")
+        else:
+            self._invoke(exchange, match)
 
     def _invoke(self, exchange: _Exchange, match: Match) -> None:
         route = match.route
-        exchange.route_key = route.key
         exchange.function = route.function
+        exchange.invoked = time.perf_counter()
         sighting = exchange.sighting
-        payload = self._events.build(exchange.request, route.key, match.path_parameters, sighting)
+        events = self._events if route.payload_version == "2.0" else self._events_v1
+        payload = events.build(
+            exchange.request, route.key, match.path_parameters, sighting, exchange.verdict
+        )
         if len(payload) > _MAX_EVENT_BYTES:
             self._answer(exchange, 413)
             return
@@ -142,26 +180,32 @@ class Gateway:
             return
         timeout_s = min(route.timeout_ms / 1000, MAX_INTEGRATION_TIMEOUT_S)
         exchange.timer = self._loop.call_later(timeout_s, self._give_up, exchange)
-        outcome.add_done_callback(lambda done: self._returned(exchange, done))
+        infer = response.infer if route.payload_version == "2.0" else response.infer_v1
+        outcome.add_done_callback(lambda done: self._returned(exchange, done, infer))
 
     def _give_up(self, exchange: _Exchange) -> None:
         """The integration timeout: the client is answered, the function runs on."""
         exchange.timer = None
         self._answer(exchange, 503)
 
-    def _returned(self, exchange: _Exchange, done: asyncio.Future[InvokeResult]) -> None:
+    def _returned(
+        self,
+        exchange: _Exchange,
+        done: asyncio.Future[InvokeResult],
+        infer: Callable[[bytes], response.HttpAnswer],
+    ) -> None:
         if exchange.timer is None:
             return  # answered when it took too long
         exchange.timer.cancel()
         if done.cancelled():
             self._answer(exchange, 500)
             return
-        result = done.result()
+        result = exchange.result = done.result()
         if result.function_error is not None:
             self._answer(exchange, 500)
             return
         try:
-            answer = response.infer(result.payload)
+            answer = infer(result.payload)
         except response.Malformed as malformed:
             self._complain(exchange, f"malformed response: {malformed}", "ERROR")
             self._answer(exchange, 500)
@@ -170,6 +214,7 @@ class Gateway:
 
     def _answer(self, exchange: _Exchange, status: int) -> None:
         """An answer of the gateway's own."""
+        exchange.own_answer = HTTPStatus(status).phrase
         self._send(exchange, status, (JSON_TYPE,), _MESSAGES[status])
 
     def _send(
@@ -204,8 +249,23 @@ class Gateway:
             status=status,
             duration_ms=round(duration_ms, 3),
         )
+        if self._access_log is not None:
+            answered = Answered(
+                status,
+                len(body),
+                duration_ms,
+                (time.perf_counter() - exchange.invoked) * 1000 if exchange.invoked else None,
+                exchange.result.request_id if exchange.result else None,
+                exchange.own_answer,
+                exchange.complaint,
+                exchange.verdict,
+            )
+            told = self._variables.of(request, sighting, exchange.route_key)
+            line = self._access_log.line(told | answered.variables())
+            self._sink(Kind.ACCESS, line, request_id=sighting.request_id)
 
     def _complain(self, exchange: _Exchange, message: str, level: str) -> None:
+        exchange.complaint = message
         self._sink(
             Kind.PLATFORM,
             message,

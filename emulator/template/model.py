@@ -83,6 +83,30 @@ class Throttle:
 
 
 @dataclass(frozen=True)
+class Authorizer:
+    """A function that decides who may use a route.
+
+    `function` is its physical name. `identity_sources` are selection expressions such as
+    `$request.header.Authorization`; a request that lacks one is refused unasked. Results are kept
+    for `ttl_s` by the values of these, unless that is 0 or there are none.
+    """
+
+    name: str
+    function: str
+    payload_version: str = "2.0"
+    simple_responses: bool = False
+    identity_sources: tuple[str, ...] = ()
+    ttl_s: int = 300
+
+
+@dataclass(frozen=True)
+class Uncheckable:
+    """A protection that the emulator cannot check, so that no request may pass."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Route:
     """One route of an HTTP API: `key` is AWS's route key, such as `POST /v1/payments`."""
 
@@ -90,11 +114,17 @@ class Route:
     function: str
     timeout_ms: int = 30_000
     throttle: Throttle = field(default_factory=Throttle)
+    payload_version: str = "2.0"
+    protection: Authorizer | Uncheckable | None = None
 
 
 @dataclass(frozen=True)
 class HttpApi:
-    """One AWS::Serverless::HttpApi with the routes of all functions that name it."""
+    """One AWS::Serverless::HttpApi with the routes of all functions that name it.
+
+    `execution_arn` is what the ARNs of its routes begin with; `access_log_format` is the line that
+    AccessLogSettings asks for, with `$context` variables.
+    """
 
     logical_id: str
     api_id: str
@@ -103,6 +133,8 @@ class HttpApi:
     cors: Cors | None = None
     throttle: Throttle = field(default_factory=Throttle)
     stage_variables: Mapping[str, str] = field(default_factory=dict)
+    execution_arn: str = ""
+    access_log_format: str | None = None
 
 
 @dataclass(frozen=True)
