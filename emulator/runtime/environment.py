@@ -7,8 +7,8 @@ takes a path in AWS_LAMBDA_RUNTIME_API for invocations but not for reporting INI
 from __future__ import annotations
 
 import asyncio
+import json
 import math
-import os
 import shutil
 import sys
 import time
@@ -20,11 +20,15 @@ from typing import Protocol
 
 from emulator.http1 import HttpServer, Limits, Request
 from emulator.logs import Kind, LogSink, timestamp
-from emulator.runtime import variables
+from emulator.metrics import EMF_MARK, Metrics
+from emulator.runtime import reports, variables
 from emulator.runtime.guard import Guard
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
+from emulator.runtime.leftovers import Leftovers
 from emulator.runtime.lines import LineSplitter
+from emulator.runtime.memory import Footprint
 from emulator.runtime.process import ChildProcess
+from emulator.runtime.reports import Failure, Phase
 from emulator.template.model import Function
 
 # Lambda's quotas page: 6 MB for a synchronous response; the figure is the one in its error message.
@@ -43,15 +47,6 @@ _NEXT = b"/2018-06-01/runtime/invocation/next"
 _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
 _ACCEPTED = b'{"status":"OK"}'
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
-
-
-def _open_statm(pid: int) -> int:
-    """The process's memory figures, kept open because they are read after every invocation."""
-    try:
-        return os.open(f"/proc/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return -1  # no Linux: the report says 0 MB
 
 
 class State(Enum):
@@ -73,6 +68,8 @@ class Surroundings:
     tmp_root: Path
     guard: Guard
     sink: LogSink
+    metrics: Metrics
+    leftovers: Leftovers
 
 
 class Owner(Protocol):
@@ -86,8 +83,8 @@ class Owner(Protocol):
         """Its invocation is over; it is RETURNING, or about to be ended."""
         ...
 
-    def ended(self, environment: Environment, init_error: bytes | None) -> None:
-        """Its process is gone; `init_error` if that happened before it was ever ready."""
+    def ended(self, environment: Environment, init_failed: bool) -> None:
+        """Its process is gone; `init_failed` if that happened before it was ever ready."""
         ...
 
 
@@ -95,18 +92,26 @@ class Environment:
     """One process of one function, taking one invocation at a time."""
 
     def __init__(
-        self, function: Function, number: int, owner: Owner, around: Surroundings, init_s: float
+        self,
+        function: Function,
+        number: int,
+        owner: Owner,
+        around: Surroundings,
+        *,
+        phase: Phase,
+        init_s: float,
     ) -> None:
+        """`init_s` limits an INIT before invocations; one inside has the function's timeout."""
         self.function = function
         self.state = State.STARTING
         self.retired = False
-        self.init_timed_out = False
+        self.phase = phase
         self.idle_since = math.inf
         self._number = number
         self._owner = owner
         self._around = around
         self._sink = around.sink
-        self._init_s = init_s
+        self._init_s = init_s if phase is Phase.INIT else float(function.timeout_s)
         self._loop = asyncio.get_running_loop()
         self._api = HttpServer(self._handle, _LIMITS)
         self._process: ChildProcess | None = None
@@ -118,10 +123,8 @@ class Environment:
         self._started_at = 0.0
         self._init_began = time.perf_counter()
         self._init_ms: float | None = None
-        self._init_error: bytes | None = None
-        self._doom: bytes | None = None
-        self._statm = -1
-        self._peak_mb = 0
+        self._failure: Failure | None = None
+        self._memory: Footprint | None = None
 
     async def start(self) -> None:
         """Start listening and spawn the process; `ended` is called when that is impossible."""
@@ -143,16 +146,16 @@ class Environment:
                 on_exit=self._exited,
             )
         except (OSError, ValueError) as error:
-            self._platform(f"Cannot start the runtime: {error}", level="ERROR")
-            self._init_error = error_payload("Runtime.InvalidEntrypoint", str(error))
+            self._failure = reports.failed("Runtime.InvalidEntrypoint", f"cannot start: {error}")
             await self._over()
             return
         self._around.guard.add(self._process.pid)
         if self.state is State.ENDED:
             self._process.kill()  # told to end while it was being started
             return
+        self._platform(reports.init_start(self._around.region))
         self._timer = self._loop.call_later(self._init_s, self._init_expired)
-        self._statm = _open_statm(self._process.pid)
+        self._memory = Footprint(self._process.pid)
 
     @property
     def pid(self) -> int | None:
@@ -169,21 +172,56 @@ class Environment:
         function = self.function
         self.state = State.BUSY
         self._invocation = invocation
-        self._timer = self._loop.call_later(function.timeout_s, self._expired)
-        deadline_ms = int((time.time() + function.timeout_s) * 1000)
-        waiting.respond_json(
-            200,
-            invocation.payload,
-            (
-                (b"Lambda-Runtime-Aws-Request-Id", invocation.request_id.encode()),
-                (b"Lambda-Runtime-Deadline-Ms", b"%d" % deadline_ms),
-                (b"Lambda-Runtime-Invoked-Function-Arn", function.arn.encode()),
-                (b"Lambda-Runtime-Trace-Id", invocation.trace_id.encode()),
-            ),
-        )
         self._started_at = time.perf_counter()
+        timeout_s: float = function.timeout_s
+        if self.phase is Phase.INVOKE:
+            self.phase = Phase.INIT  # the INIT that ran inside took its part of the time
+            timeout_s -= self._started_at - self._init_began
+            self._started_at = self._init_began
+            self._init_ms = None
+        self._timer = self._loop.call_later(timeout_s, self._expired)
+        deadline_ms = int((time.time() + timeout_s) * 1000)
+        headers = [
+            (b"Lambda-Runtime-Aws-Request-Id", invocation.request_id.encode()),
+            (b"Lambda-Runtime-Deadline-Ms", b"%d" % deadline_ms),
+            (b"Lambda-Runtime-Invoked-Function-Arn", function.arn.encode()),
+            (b"Lambda-Runtime-Trace-Id", invocation.trace_id.encode()),
+        ]
+        if invocation.client_context is not None:
+            headers.append((b"Lambda-Runtime-Client-Context", invocation.client_context.encode()))
+        waiting.respond_json(200, invocation.payload, headers)
         self._platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
         return True
+
+    @property
+    def invocation(self) -> Invocation | None:
+        """What it is running."""
+        return self._invocation
+
+    def fail(self, invocation: Invocation) -> None:
+        """Settle an invocation with the error of the INIT that ran inside it."""
+        failure = self._failure
+        assert failure is not None
+        self._invocation = invocation
+        self._started_at = self._init_began
+        self._platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        self._explain(invocation, failure)
+        self._report(invocation, failure.status, failed=True)
+        self._invocation = None
+        invocation.finish(failure.payload(invocation.request_id), "Unhandled")
+
+    def check_memory(self) -> float:
+        """Kill it if it, with all that it forked, uses more than its memory size.
+
+        Returns how many MB are left.
+        """
+        limit_mb = self.function.memory_mb
+        if self._memory is None or self._failure is not None:
+            return limit_mb
+        left_mb = limit_mb - self._memory.measure(limit_mb)
+        if left_mb < 0:
+            self._ran_out_of_memory()
+        return left_mb
 
     def end(self) -> None:
         """Kill it, whatever it does; `ended` follows."""
@@ -201,7 +239,7 @@ class Environment:
         elif request.method == "POST" and target.startswith(_INVOCATION):
             self._answered(request, target[len(_INVOCATION) :])
         elif request.method == "POST" and target == _INIT_ERROR:
-            self._init_error = request.body
+            self._failure = _reported(request.body)
             request.respond_json(202, _ACCEPTED)
         else:
             request.respond_json(404, b'{"errorMessage":"Not Found","errorType":"NotFound"}')
@@ -209,6 +247,7 @@ class Environment:
     def _wants_next(self, request: Request) -> None:
         if self.state is State.STARTING:
             self._init_ms = (time.perf_counter() - self._init_began) * 1000
+            self._around.metrics.initialized(self.function.name, self._init_ms)
         elif self.state is not State.RETURNING:
             request.respond_json(
                 403,
@@ -240,103 +279,97 @@ class Environment:
             self._complete(error_payload("Function.ResponseSizeTooLarge", message), "Unhandled")
         else:
             request.respond_json(202, _ACCEPTED)
-            self._complete(request.body, None if outcome == b"response" else "Unhandled")
+            if self._exceeded_memory():
+                self._ran_out_of_memory()
+            else:
+                self._complete(request.body, None if outcome == b"response" else "Unhandled")
 
     # -- the end of an invocation
 
     def _complete(self, payload: bytes, function_error: str | None, status: str = "") -> None:
         invocation = self._invocation
         assert invocation is not None
-        duration_ms = (time.perf_counter() - self._started_at) * 1000
         if self._process is not None:
             self._process.drain()
         self._lines.flush()
-        self._platform(f"END RequestId: {invocation.request_id}")
-        self._platform(self._report(invocation, duration_ms, status))
+        self._report(invocation, status, failed=function_error is not None)
         self._invocation = None
         self._init_ms = None
         self.state = State.RETURNING
         self._owner.completed(self)
         invocation.finish(payload, function_error)
 
-    def _report(self, invocation: Invocation, duration_ms: float, status: str) -> str:
-        init_ms = self._init_ms
-        billed_ms = math.ceil(duration_ms + (init_ms or 0.0))
-        init = "" if init_ms is None else f"Init Duration: {init_ms:.2f} ms\t"
-        return (
-            f"REPORT RequestId: {invocation.request_id}\tDuration: {duration_ms:.2f} ms\t"
-            f"Billed Duration: {billed_ms} ms\tMemory Size: {self.function.memory_mb} MB\t"
-            f"Max Memory Used: {self._memory_mb()} MB\t{init}{status}"
-        )
+    def _exceeded_memory(self) -> bool:
+        """Whether its answer comes from more memory than the function may use."""
+        if self._memory is None:
+            return False
+        duration_ms = (time.perf_counter() - self._started_at) * 1000
+        return self._memory.after(duration_ms) > self.function.memory_mb
 
-    def _memory_mb(self) -> int:
-        """The largest resident size seen at the end of an invocation."""
-        if self._statm >= 0:
-            try:
-                resident = int(os.pread(self._statm, 64, 0).split()[1])
-            except (OSError, IndexError):
-                return self._peak_mb
-            self._peak_mb = max(self._peak_mb, math.ceil(resident * _PAGE_MB))
-        return self._peak_mb
+    def _ran_out_of_memory(self) -> None:
+        self._failure = reports.out_of_memory()
+        self.end()
+
+    def _report(self, invocation: Invocation, status: str, *, failed: bool) -> None:
+        duration_ms = (time.perf_counter() - self._started_at) * 1000
+        function, memory = self.function, self._memory
+        self._platform(f"END RequestId: {invocation.request_id}")
+        self._platform(
+            reports.report(
+                invocation.request_id,
+                duration_ms,
+                memory_size_mb=function.memory_mb,
+                memory_used_mb=memory.peak_mb if memory is not None else 0,
+                init_ms=self._init_ms,
+                status=status,
+            )
+        )
+        self._around.metrics.invoked(function.name, duration_ms, failed=failed)
 
     # -- what ends an environment
 
     def _expired(self) -> None:
         """The function's timeout passed, for its invocation or for asking for the next one."""
         self._timer = None
-        invocation = self._invocation
-        if invocation is not None:
-            seconds = f"{self.function.timeout_s:.2f} seconds"
-            message = f"RequestId: {invocation.request_id} Error: Task timed out after {seconds}"
-            self._doom = error_payload("Sandbox.Timedout", message)
-            self._platform(
-                f"{timestamp(time.time())} {invocation.request_id} Task timed out after {seconds}",
-                level="ERROR",
-            )
+        if self._invocation is not None and self._failure is None:
+            self._failure = reports.timed_out(self.function.timeout_s)
         self.end()
 
     def _init_expired(self) -> None:
         self._timer = None
-        self.init_timed_out = True
-        elapsed_ms = (time.perf_counter() - self._init_began) * 1000
-        self._platform(
-            f"INIT_REPORT Init Duration: {elapsed_ms:.2f} ms\tPhase: init\tStatus: timeout",
-            level="ERROR",
-        )
-        self._init_error = error_payload(
-            "Sandbox.Timedout", f"Error: Task timed out after {self._init_s:.2f} seconds"
-        )
+        if self._failure is None:
+            self._failure = reports.timed_out(self._init_s)
         self.end()
 
     def _exited(self, code: int) -> None:
         assert self._process is not None
         self._around.guard.remove(self._process.pid)
         self._lines.flush()
+        if self._failure is None:
+            self._failure = reports.failed("Runtime.ExitError", exit_reason(code))
         invocation = self._invocation
         if invocation is not None:
-            if self._doom is not None:
-                self._complete(self._doom, "Unhandled", "Status: timeout")
-            else:
-                message = f"RequestId: {invocation.request_id} Error: {exit_reason(code)}"
-                self._platform(f"{message}\nRuntime.ExitError", level="ERROR")
-                payload = error_payload("Runtime.ExitError", message)
-                status = "Status: error\tError Type: Runtime.ExitError"
-                self._complete(payload, "Unhandled", status)
-        elif self.state is State.STARTING and self._init_error is None:
-            self._platform(f"INIT failed: {exit_reason(code)}", level="ERROR")
-            self._init_error = error_payload("Runtime.ExitError", f"Error: {exit_reason(code)}")
+            self._explain(invocation, self._failure)
+            payload = self._failure.payload(invocation.request_id)
+            self._complete(payload, "Unhandled", self._failure.status)
         self._over_task = self._loop.create_task(self._over())
 
     async def _over(self) -> None:
         """Give everything back, then tell the owner."""
-        was_starting = self.state is State.STARTING
+        init_failed = self.state is State.STARTING and self._failure is not None
         self.state = State.ENDED
         self._stop_timer()
-        if self._statm >= 0:
-            os.close(self._statm)
-            self._statm = -1
-        self._owner.ended(self, self._init_error if was_starting else None)
+        if self._failure is not None and init_failed:
+            elapsed_ms = (time.perf_counter() - self._init_began) * 1000
+            self._init_ms = None
+            self._platform(
+                reports.init_report(elapsed_ms, self.phase, self._failure), level="ERROR"
+            )
+        self._owner.ended(self, init_failed)
+        if self._memory is not None:
+            self._memory.close()
         await self._api.close()
+        await self._around.leftovers.end(self._tmp_dir)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_dir, True)
 
     def _stop_timer(self) -> None:
@@ -346,20 +379,46 @@ class Environment:
 
     # -- logs
 
+    def _explain(self, invocation: Invocation, failure: Failure) -> None:
+        """Say in the log what ended an invocation, unless the runtime has said it itself."""
+        if failure.status == reports.TIMED_OUT:
+            now = timestamp(time.time())
+            line = f"{now} {invocation.request_id} {failure.message}"
+        elif failure.reported is None:
+            line = f"RequestId: {invocation.request_id} Error: {failure.message}"
+            line += f"\n{failure.error_type}"
+        else:
+            return
+        self._platform(line, level="ERROR")
+
     def _on_line(self, line: str) -> None:
-        invocation = self._invocation
-        request_id = None
-        if invocation is not None:
-            request_id = invocation.request_id
-            invocation.note(line)
-        self._sink(Kind.FUNCTION, line, function=self.function.name, request_id=request_id)
+        if EMF_MARK in line:
+            self._around.metrics.emf(line)
+        self._log(Kind.FUNCTION, line, "INFO")
 
     def _platform(self, line: str, *, level: str = "INFO") -> None:
-        invocation = self._invocation
-        request_id = None
-        if invocation is not None:
-            request_id = invocation.request_id
-            invocation.note(line)
+        self._log(Kind.PLATFORM, line, level)
+
+    def _log(self, kind: Kind, line: str, level: str) -> None:
+        invocation, name = self._invocation, self.function.name
+        if invocation is None:
+            self._sink(kind, line, function=name, level=level)
+            return
+        invocation.note(line)
         self._sink(
-            Kind.PLATFORM, line, function=self.function.name, request_id=request_id, level=level
+            kind,
+            line,
+            function=name,
+            request_id=invocation.request_id,
+            level=level,
+            trace_id=invocation.trace_id,
         )
+
+
+def _reported(body: bytes) -> Failure:
+    """The failure that a runtime reports of its INIT: AWS's type for it is in the body."""
+    try:
+        error_type = json.loads(body)["errorType"]
+    except (ValueError, TypeError, KeyError):
+        error_type = "Runtime.Unknown"
+    return reports.failed(str(error_type), "INIT failed", body)

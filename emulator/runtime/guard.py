@@ -2,8 +2,8 @@
 
 A tiny process in a session of its own holds the other end of a pipe. The kernel closes that pipe
 when the emulator ends, however it ends; the guard then kills the process groups it was told of and
-removes their temporary files. Unlike PR_SET_PDEATHSIG this reaches what functions themselves
-forked, and it costs a cold start nothing.
+what left them (see `leftovers`), and removes their temporary files. Unlike PR_SET_PDEATHSIG this
+reaches what functions themselves forked, and it costs a cold start nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 _PROGRAM = """
 import os, shutil, signal, sys
+root = sys.argv[1]
 for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(ignored, signal.SIG_IGN)
 groups = set()
@@ -26,7 +27,14 @@ for pid in groups:
         os.killpg(pid, signal.SIGKILL)
     except OSError:
         pass
-shutil.rmtree(sys.argv[1], ignore_errors=True)
+for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+    try:
+        with open("/proc/" + name + "/environ", "rb") as file:
+            if b"TMPDIR=" + os.fsencode(root) + b"/" in file.read():
+                os.kill(int(name), signal.SIGKILL)
+    except (OSError, ValueError):
+        pass
+shutil.rmtree(root, ignore_errors=True)
 """
 
 

@@ -14,11 +14,14 @@ from emulator.logs import Kind
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.environment import Environment, State, Surroundings
 from emulator.runtime.invocation import Invocation, error_payload
+from emulator.runtime.memory import MemoryWatch
+from emulator.runtime.reports import Phase
 from emulator.runtime.settings import RuntimeSettings
 from emulator.template.model import Function
 
 _HELD_BACK_NOTE_S = 10.0
 _COMING = frozenset({State.STARTING, State.RETURNING})
+_USING_MEMORY = frozenset({State.STARTING, State.BUSY})
 
 
 class FunctionPool:
@@ -54,7 +57,9 @@ class FunctionPool:
         self._idle: deque[Environment] = deque()
         self._waiting: deque[Invocation] = deque()
         self._prewarm = 0
-        self._second_init = False
+        # Once an INIT failed, the next ones run inside the invocations that need them.
+        self._phase = Phase.INIT
+        self._memory = MemoryWatch(self._look_at_memory)
         self._closing = False
         self._reaper: asyncio.TimerHandle | None = None
         self._noted_at = -math.inf
@@ -96,6 +101,7 @@ class FunctionPool:
         while self._idle:
             environment = self._idle.pop()
             if environment.dispatch(invocation):
+                self._memory.arm()
                 return
             environment.end()
         self._waiting.append(invocation)
@@ -109,6 +115,7 @@ class FunctionPool:
     def retire(self) -> None:
         """Replace every environment, the busy ones after their request: the code changed."""
         self._idle.clear()
+        self._phase = Phase.INIT
         for environment in self._environments:
             environment.retired = True
             if environment.state is State.IDLE:
@@ -127,6 +134,7 @@ class FunctionPool:
         for environment in list(self._environments):
             environment.end()
         await self._empty.wait()
+        self._memory.stop()
         while self._waiting:
             self._fail_first(error_payload("ServiceException", "The emulator was shut down."))
 
@@ -136,13 +144,14 @@ class FunctionPool:
         """It started, or came back for more."""
         if environment in self._starting:
             self._starting.discard(environment)
-            self._second_init = False
+            self._phase = Phase.INIT
             self._gate.leave()
         if environment.retired or (self._closing and not self._waiting):
             environment.end()
         elif self._waiting:
             if environment.dispatch(self._waiting[0]):
                 self._waiting.popleft()
+                self._memory.arm()
             else:
                 environment.end()
         else:
@@ -157,21 +166,19 @@ class FunctionPool:
             environment.end()
         self._release()
 
-    def ended(self, environment: Environment, init_error: bytes | None) -> None:
-        """It is gone; whoever it was started for gets the INIT error, the rest a new one."""
+    def ended(self, environment: Environment, init_failed: bool) -> None:
+        """It is gone; if its INIT failed, it is run once more inside the invocation."""
         self._environments.discard(environment)
         if environment in self._idle:
             self._idle.remove(environment)
         if environment in self._starting:
             self._starting.discard(environment)
             self._gate.leave()
-        if init_error is not None and self._waiting:
-            if environment.init_timed_out and not self._second_init:
-                # Lambda runs a late INIT again as part of the invocation, within its timeout.
-                self._second_init = True
-            else:
-                self._second_init = False
-                self._fail_first(init_error)
+        if init_failed and not environment.retired:
+            self._phase = Phase.INVOKE
+            if environment.phase is Phase.INVOKE and self._waiting:
+                environment.fail(self._waiting.popleft())
+                self._release()
         self._grow()
         if not self._environments:
             self._empty.set()
@@ -197,14 +204,14 @@ class FunctionPool:
             self._start()
 
     def _start(self) -> None:
+        self._memory.arm()
         environment = Environment(
             self.function,
             next(self._numbers),
             self,
             self._around,
-            max(self._settings.init_s, self.function.timeout_s)
-            if self._second_init
-            else self._settings.init_s,
+            phase=self._phase,
+            init_s=self._settings.init_s,
         )
         self._environments.add(environment)
         self._starting.add(environment)
@@ -212,6 +219,11 @@ class FunctionPool:
         task = self._loop.create_task(environment.start())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _look_at_memory(self) -> float | None:
+        """Check all that use memory now; the least that one of them has left, in MB."""
+        using = [each for each in self._environments if each.state in _USING_MEMORY]
+        return min((each.check_memory() for each in using), default=None)
 
     def _release(self) -> None:
         self.in_flight -= 1

@@ -11,11 +11,13 @@ from pathlib import Path
 
 from emulator.invocations import InvokeResult, UnknownFunction
 from emulator.logs import LogSink
+from emulator.metrics import Metrics
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.environment import Surroundings
 from emulator.runtime.events import EventQueue, Run, Send
 from emulator.runtime.guard import Guard
 from emulator.runtime.invocation import Invocation
+from emulator.runtime.leftovers import Leftovers
 from emulator.runtime.pool import FunctionPool
 from emulator.runtime.reload import watch
 from emulator.runtime.settings import RuntimeSettings
@@ -43,13 +45,24 @@ class Runtime:
         sink: LogSink,
         settings: RuntimeSettings | None = None,
         send: Send | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """`functions` are by physical name or logical id; they are invoked by physical name."""
         self.settings = settings or RuntimeSettings()
         self._loop = asyncio.get_running_loop()
         self._tmp_root = Path(tempfile.mkdtemp(prefix="lambda-"))
         self._guard = Guard(self._tmp_root)
-        around = Surroundings(region, self.settings.variables, self._tmp_root, self._guard, sink)
+        self.metrics = metrics or Metrics(sink)
+        self._around = Surroundings(
+            region,
+            self.settings.variables,
+            self._tmp_root,
+            self._guard,
+            sink,
+            self.metrics,
+            Leftovers(),
+        )
+        around = self._around
         account = Account(self.settings.account_concurrency, functions.values())
         gate = StartGate(self.settings.max_starting)
         self._pools: dict[str, FunctionPool] = {}
