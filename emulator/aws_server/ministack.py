@@ -1,0 +1,92 @@
+"""MiniStack in this process, changed where the emulator needs more of it than it gives."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import os
+from collections.abc import Awaitable, Callable
+from importlib import import_module
+from typing import Any
+
+from emulator.aws_server import EDITION
+from emulator.aws_server.arrivals import Arrivals, WakingAsyncio
+from emulator.aws_server.versions import Version
+
+_Service = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
+_RULE_CHANGES = frozenset(
+    f"AWSEvents.{action}"
+    for action in (
+        "PutRule",
+        "DeleteRule",
+        "EnableRule",
+        "DisableRule",
+        "PutTargets",
+        "RemoveTargets",
+        "CreateEventBus",
+        "DeleteEventBus",
+    )
+)
+
+
+def application(schedules: Version) -> Any:
+    """Return MiniStack's ASGI application; `schedules` grows with each schedule or rule changed.
+
+    Its settings are read from the environment; none of its modules may be imported yet.
+    """
+    os.environ["MINISTACK_EDITION"] = EDITION
+    concurrency: Any = import_module("ministack.core.concurrency")
+    arrivals = concurrency.esm_wake = Arrivals()
+    sqs: Any = import_module("ministack.services.sqs")
+    sqs.asyncio = WakingAsyncio(arrivals)
+    eventbridge: Any = import_module("ministack.services.eventbridge")
+    scheduler: Any = import_module("ministack.services.scheduler")
+    eventbridge.start_scheduler = scheduler.start_scheduler = _start_nothing
+    # MiniStack keeps every event for ever in a list that nothing reads.
+    nothing_kept: collections.deque[Any] = collections.deque(maxlen=0)
+    eventbridge._events_log_list = lambda: nothing_kept
+    _refuse_unknown_buses(eventbridge)
+    eventbridge.handle_request = _counting(
+        eventbridge.handle_request,
+        schedules,
+        lambda _method, headers: headers.get("x-amz-target", "") in _RULE_CHANGES,
+    )
+    scheduler.handle_request = _counting(
+        scheduler.handle_request, schedules, lambda method, _headers: method != "GET"
+    )
+    return import_module("ministack.app").app
+
+
+def _counting(
+    serve: _Service, version: Version, changes: Callable[[str, dict[str, str]], bool]
+) -> _Service:
+    """Return a service that lets `version` grow with every successful call that `changes`."""
+
+    @functools.wraps(serve)
+    async def counted(method: str, path: str, headers: dict[str, str], *rest: Any) -> Any:
+        answer = await serve(method, path, headers, *rest)
+        if answer[0] < 400 and changes(method, headers):
+            version.grow()
+        return answer
+
+    return counted
+
+
+def _refuse_unknown_buses(eventbridge: Any) -> None:
+    """Let PutEvents refuse an entry for a bus that is not there, instead of dropping it.
+
+    What is sent before its bus is made would be lost without a word.
+    """
+    resolve = eventbridge._event_bus_name_from_ref
+
+    def resolve_known(reference: Any) -> tuple[Any, Any]:
+        name, error = resolve(reference)
+        if not error and name != "default" and name not in eventbridge._event_buses:
+            error = ("ResourceNotFoundException", f"Event bus {name} does not exist.")
+        return name, error
+
+    eventbridge._event_bus_name_from_ref = resolve_known
+
+
+def _start_nothing() -> None:
+    """Stand in for MiniStack's scheduler threads."""
