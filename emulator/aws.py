@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -11,8 +11,10 @@ from typing import Any, Self
 import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.exceptions import NoCredentialsError
 
 from emulator.aws_server import EDITION
+from emulator.sqs import Credentials, SqsClient
 
 MAX_WAIT_S = 20
 """SQS's longest long poll."""
@@ -32,6 +34,8 @@ class Aws:
     sqs: Any
     events: Any
     scheduler: Any
+    queues: SqsClient
+    """SQS once more, for what is called all the time."""
 
     def __init__(self, endpoint_url: str, region: str) -> None:
         self.endpoint_url = endpoint_url
@@ -57,6 +61,10 @@ class Aws:
             for name in ("sqs", "events", "scheduler"):
                 client = await exits.enter_async_context(session.create_client(name, **options))
                 setattr(self, name, client)
+            signed_by = _source_of_credentials(session)
+            self.queues = await exits.enter_async_context(
+                SqsClient(self.endpoint_url, self.region, signed_by)
+            )
             self._exits = exits.pop_all()
         return self
 
@@ -94,6 +102,22 @@ def error_code(error: Exception) -> str:
         return ""
     code = str(response.get("Error", {}).get("Code", ""))
     return {"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist"}.get(code, code)
+
+
+def _source_of_credentials(session: Any) -> Callable[[], Awaitable[Credentials]]:
+    """Return what gives the environment's credentials, which may be renewed, or dummies."""
+    dummies = _credentials(os.environ)
+
+    async def current() -> Credentials:
+        if dummies:
+            return Credentials(*dummies.values())
+        given = await session.get_credentials()
+        if given is None:
+            raise NoCredentialsError
+        frozen = await given.get_frozen_credentials()
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
+
+    return current
 
 
 def _credentials(environment: Mapping[str, str]) -> dict[str, str]:
