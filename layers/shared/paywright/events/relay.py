@@ -64,6 +64,12 @@ class Relay:
                     _QUERIES["relayed"],
                     {"ids": outcome.accepted, "relayed_at": self._clock.now()},
                 )
+        if outcome.accepted:
+            traces = {row["id"]: row["trace_id"] for row in rows}
+            get_logger().info(
+                "Events relayed",
+                extra={"trace_ids": [traces[event_id] for event_id in outcome.accepted]},
+            )
         self._resting.forget(outcome.accepted)
         for event_id, reason in outcome.refused.items():
             self._resting.add(event_id)

@@ -74,12 +74,12 @@ def answer(request: Request, serve: Callable[[], Response]) -> Response:
         if type(error).status >= 500:
             logger.error(
                 "request failed",
-                extra={"code": error.code, "request_id": request.request_id},
+                extra={"code": error.code, **_ids(request)},
                 exc_info=error,
             )
         response = Response.of_error(error, request)
     except Exception:
-        logger.exception("request failed", extra={"request_id": request.request_id})
+        logger.exception("request failed", extra=_ids(request))
         response = Response.of_error(PaywrightError(), request)
     logger.info(
         "request",
@@ -87,8 +87,11 @@ def answer(request: Request, serve: Callable[[], Response]) -> Response:
             "method": request.method,
             "path": request.path,
             "status": response.status,
-            "request_id": request.request_id,
-            "trace_id": request.trace_id,
+            **_ids(request),
         },
     )
     return response.with_standard_headers(request)
+
+
+def _ids(request: Request) -> dict[str, str]:
+    return {"request_id": request.request_id, "trace_id": request.trace_id}

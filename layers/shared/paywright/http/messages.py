@@ -30,6 +30,8 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_BODY_BYTES = 1_000_000
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
+# X-Ray's trace id is the same 32 digits, written in two parts.
+_XRAY_ROOT = re.compile(r"\bRoot=1-([0-9a-f]{8})-([0-9a-f]{24})\b")
 _PRINTABLE = re.compile(r"^[\x20-\x7e]{1,255}$")
 
 
@@ -46,10 +48,11 @@ class Request:
 
     @property
     def trace_id(self) -> str:
-        """The caller's W3C trace id, or one made from the request's own id."""
-        match = _TRACEPARENT.match(self.headers.get("traceparent", ""))
-        if match:
+        """The caller's W3C trace id, or the gateway's, or one made from the request's own id."""
+        if match := _TRACEPARENT.match(self.headers.get("traceparent", "")):
             return match[1]
+        if match := _XRAY_ROOT.search(self.headers.get("x-amzn-trace-id", "")):
+            return match[1] + match[2]
         return hashlib.sha256(self.request_id.encode()).hexdigest()[:32]
 
     def json(self) -> Any:
