@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,10 +13,11 @@ from emulator import mappings, provision, schedules
 from emulator.aws import Aws
 from emulator.gateway import Gateway
 from emulator.http1 import HttpServer
+from emulator.inline import unpack
 from emulator.invoke_api import InvokeApi
 from emulator.logs import Kind, LogSink
 from emulator.runtime import Runtime, RuntimeSettings
-from emulator.runtime.events import Send
+from emulator.senders import AwsSender
 from emulator.template.model import Application
 
 LOOPBACK = "127.0.0.1"
@@ -95,12 +95,13 @@ class Emulator:
         aws = await self._connect()
         if aws is not None:
             await provision.provision(self.app, aws)
+        files = self._exits.enter_context(contextlib.ExitStack())
         runtime = self._runtime = Runtime(
-            self.app.functions,
+            unpack(self.app.functions, files),
             region=self.app.region,
             sink=self._sink,
             settings=self._settings,
-            send=_sender(aws) if aws is not None else None,
+            send=AwsSender(aws) if aws is not None else None,
         )
         await runtime.start()
         await self._serve(runtime)
@@ -169,28 +170,6 @@ class Emulator:
             self._sink(Kind.PLATFORM, f"{what}: {url}{taken}")
             return url
         raise StartFailed(f"no port is free from {port} to {port + _PORTS_TRIED - 1}")
-
-
-def _sender(aws: Aws) -> Send:
-    """Sends what becomes of failed events to a queue of the endpoint."""
-    urls: dict[str, str] = {}
-
-    async def send(arn: str, body: str, attributes: Mapping[str, str] | None = None) -> None:
-        if ":sqs:" not in arn:
-            raise ValueError("only SQS queues are emulated as destinations")
-        if arn not in urls:
-            answer = await aws.sqs.get_queue_url(QueueName=arn.rpartition(":")[2])
-            urls[arn] = answer["QueueUrl"]
-        await aws.sqs.send_message(
-            QueueUrl=urls[arn],
-            MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in (attributes or {}).items()
-            },
-        )
-
-    return send
 
 
 class SinkHandler(logging.Handler):

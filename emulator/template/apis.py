@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from emulator.template import catalogue
+from emulator.template.authorization import Authorization
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Cors, HttpApi, Route, Throttle
 from emulator.template.properties import Properties
@@ -14,14 +16,32 @@ _METHODS = frozenset({"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST"
 _EVENT_PROPERTIES = frozenset(
     {"ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "RouteSettings", "TimeoutInMillis"}
 )
+_NOT_READ = {
+    "DefinitionBody": "is not read; declare routes as function events",
+    "DefinitionUri": "is not read; declare routes as function events",
+    "Domain": "is not emulated; the API answers on its own port",
+    "DisableExecuteApiEndpoint": "is not emulated; the API answers on its own port",
+}
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """A route as its event declares it; what protects it is its API's to say."""
+
+    route: Route
+    event: Properties
 
 
 @dataclass
 class Apis:
-    """Gathers routes while functions are read, then makes the APIs."""
+    """Gathers routes while functions are read, then makes the APIs.
+
+    `functions` has the physical name of each function by its name and ARN.
+    """
 
     stack: Stack
-    routes: dict[str, list[Route]] = field(default_factory=dict)
+    functions: Mapping[str, str]
+    routes: dict[str, list[_Declared]] = field(default_factory=dict)
 
     def add(self, function: str, event: Properties) -> None:
         """Add the route of a function's HttpApi event."""
@@ -31,69 +51,80 @@ class Apis:
         api_id = event.text("ApiId") or self.stack.ref(IMPLICIT_API)
         key = _route_key(event)
         routes = self.routes.setdefault(api_id, [])
-        if any(route.key == key for route in routes):
+        if any(declared.route.key == key for declared in routes):
             raise event.fail("Path", f"declares the route {key}, which another event has already")
-        if event.text("PayloadFormatVersion") not in (None, "2.0"):
-            self.stack.warn(
-                event.line("PayloadFormatVersion"),
-                f"{event.where}: payload 2.0 is sent all the same",
-            )
-        self._warn_of_auth(event)
+        version = event.text("PayloadFormatVersion") or "2.0"
+        if version not in ("1.0", "2.0"):
+            raise event.fail("PayloadFormatVersion", "must be 1.0 or 2.0")
         timeout_ms = event.integer("TimeoutInMillis", minimum=50, maximum=30_000)
         throttle = _throttle(event.section("RouteSettings"))
-        routes.append(Route(key, function, timeout_ms or 30_000, throttle))
+        route = Route(key, function, timeout_ms or 30_000, throttle, version)
+        routes.append(_Declared(route, event))
 
     def build(self) -> tuple[HttpApi, ...]:
-        """Return every API; a route that names one outside the template is an error."""
-        apis = [
-            self._api(resource.logical_id, resource.identity.ref, resource.properties)
-            for resource in self.stack.of_kind(catalogue.HTTP_API)
-        ]
+        """Return every API that can be served; a route of an API outside the template is told."""
+        apis = []
+        known = set()
+        for resource in self.stack.of_kind(catalogue.HTTP_API):
+            known.add(resource.identity.ref)
+            with self.stack.leaving_out(resource.logical_id):
+                api_id = resource.identity.ref
+                apis.append(self._api(resource.logical_id, api_id, resource.properties))
         implicit_id = self.stack.ref(IMPLICIT_API) if self.routes else ""
-        if implicit_id in self.routes and all(api.api_id != implicit_id for api in apis):
+        if implicit_id in self.routes and implicit_id not in known:
+            known.add(implicit_id)
             properties = self.stack.global_properties(catalogue.HTTP_API)
-            apis.append(self._api(IMPLICIT_API, implicit_id, properties))
-        for api_id in self.routes:
-            if all(api.api_id != api_id for api in apis):
-                raise self.stack.resolver.fail(None, f"no HTTP API here has the id {api_id}")
+            with self.stack.leaving_out("the implicit HTTP API"):
+                apis.append(self._api(IMPLICIT_API, implicit_id, properties))
+        for api_id in self.routes.keys() - known:
+            for declared in self.routes[api_id]:
+                line, key = declared.event.line("ApiId"), declared.route.key
+                self.stack.warn(line, f"no HTTP API here has the id {api_id}; {key} is left out")
         return tuple(apis)
 
     def _api(self, logical_id: str, api_id: str, properties: Properties) -> HttpApi:
-        for key in ("DefinitionBody", "DefinitionUri"):
+        for key, consequence in _NOT_READ.items():
             if key in properties:
-                reason = f"{properties.where}: {key} is not read; declare routes as function events"
+                reason = f"{properties.where}: {key} {consequence}"
                 self.stack.warn(properties.line(key), reason)
-        self._warn_of_auth(properties)
         variables = properties.mapping("StageVariables")
         return HttpApi(
             logical_id=logical_id,
             api_id=api_id,
             stage=properties.text("StageName") or "$default",
-            routes=self._with_settings(api_id, properties),
+            routes=self._protected(api_id, properties),
             cors=_cors(properties),
             throttle=_throttle(properties.section("DefaultRouteSettings")),
             stage_variables={name: as_text(value) for name, value in variables.items()},
+            execution_arn=self.stack.place.arn("execute-api", api_id),
+            access_log_format=self._access_log_format(properties.section("AccessLogSettings")),
         )
 
-    def _with_settings(self, api_id: str, properties: Properties) -> tuple[Route, ...]:
-        """Return the API's routes, its RouteSettings giving those without settings of their own."""
+    def _protected(self, api_id: str, properties: Properties) -> tuple[Route, ...]:
+        """Return the API's routes with what protects them and what RouteSettings gives them."""
         settings = properties.section("RouteSettings")
-        routes = self.routes.get(api_id, [])
+        authorization = Authorization(self.stack, properties.section("Auth"), self.functions)
+        declared = self.routes.get(api_id, [])
+        keys = [one.route.key for one in declared]
         for key in settings:
-            if all(route.key != key for route in routes):
+            if key not in keys:
                 self.stack.warn(settings.line(key), f"{settings.where}: there is no route {key}")
-        return tuple(
-            Route(
-                route.key, route.function, route.timeout_ms, _throttle(settings.section(route.key))
-            )
-            if route.throttle == Throttle()
-            else route
-            for route in routes
-        )
+        routes = []
+        for one in declared:
+            key, throttle = one.route.key, one.route.throttle
+            if throttle == Throttle():
+                throttle = _throttle(settings.section(key))
+            protection = authorization.protection(key, one.event.section("Auth"))
+            routes.append(replace(one.route, throttle=throttle, protection=protection))
+        return tuple(routes)
 
-    def _warn_of_auth(self, properties: Properties) -> None:
-        if "Auth" in properties:
-            self.stack.warn(properties.line("Auth"), f"{properties.where}: Auth is not emulated")
+    def _access_log_format(self, settings: Properties) -> str | None:
+        template = settings.text("Format")
+        ids = ("$context.requestId", "$context.extendedRequestId")
+        if template and all(name not in template for name in ids):
+            reason = f"{settings.where}: Format needs {' or '.join(ids)} on AWS"
+            self.stack.warn(settings.line("Format"), reason)
+        return template
 
 
 def _route_key(event: Properties) -> str:

@@ -7,7 +7,9 @@ reference.
 from __future__ import annotations
 
 FUNCTION = "AWS::Serverless::Function"
+RAW_FUNCTION = "AWS::Lambda::Function"
 LAYER = "AWS::Serverless::LayerVersion"
+RAW_LAYER = "AWS::Lambda::LayerVersion"
 HTTP_API = "AWS::Serverless::HttpApi"
 QUEUE = "AWS::SQS::Queue"
 BUS = "AWS::Events::EventBus"
@@ -33,9 +35,19 @@ PROPERTIES: dict[str, frozenset[str]] = {
         SourceKMSKeyArn Tags TenancyConfig Timeout Tracing VersionDescription
         VersionDeletionPolicy VpcConfig CapacityProviderConfig DurableConfig"""
     ),
+    RAW_FUNCTION: _words(
+        """Architectures CapacityProviderConfig Code CodeSigningConfigArn DeadLetterConfig
+        Description DurableConfig Environment EphemeralStorage FileSystemConfigs FunctionName
+        FunctionScalingConfig Handler ImageConfig KmsKeyArn Layers LoggingConfig MemorySize
+        PackageType PublishToLatestPublished RecursiveLoop ReservedConcurrentExecutions Role Runtime
+        RuntimeManagementConfig SnapStart Tags TenancyConfig Timeout TracingConfig VpcConfig"""
+    ),
     LAYER: _words(
         """CompatibleArchitectures CompatibleRuntimes ContentUri Description LayerName LicenseInfo
         PublishLambdaVersion RetentionPolicy"""
+    ),
+    RAW_LAYER: _words(
+        """CompatibleArchitectures CompatibleRuntimes Content Description LayerName LicenseInfo"""
     ),
     HTTP_API: _words(
         """AccessLogSettings Auth CorsConfiguration DefaultRouteSettings DefinitionBody

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Details
+from emulator.template.properties import Properties
 from emulator.template.stack import Resource, Stack
 
 
@@ -21,14 +22,14 @@ def details(stack: Stack, resource: Resource, environment: Mapping[str, str]) ->
             "Size", minimum=512, maximum=10_240
         )
         or 512,
-        tracing=properties.text("Tracing") or "PassThrough",
+        tracing=_tracing(properties) or "PassThrough",
         snap_start=properties.section("SnapStart").text("ApplyOn") or "None",
         log_group=logging.text("LogGroup"),
         log_format=logging.text("LogFormat") or "Text",
         layer_arns=properties.texts("Layers"),
         subnet_ids=vpc.texts("SubnetIds"),
         security_group_ids=vpc.texts("SecurityGroupIds"),
-        tags={name: as_text(value) for name, value in properties.mapping("Tags").items()},
+        tags=_tags(properties),
         secret_variables=frozenset(
             name
             for name, value in environment.items()
@@ -36,3 +37,15 @@ def details(stack: Stack, resource: Resource, environment: Mapping[str, str]) ->
         ),
         has_event_invoke="EventInvokeConfig" in properties,
     )
+
+
+def _tracing(properties: Properties) -> str | None:
+    return properties.text("Tracing") or properties.section("TracingConfig").text("Mode")
+
+
+def _tags(properties: Properties) -> dict[str, str]:
+    """Return them from SAM's mapping or from CloudFormation's list."""
+    if isinstance(properties.get("Tags"), list):
+        tags = properties.sections("Tags")
+        return {tag.required_text("Key"): tag.text("Value") or "" for tag in tags}
+    return {name: as_text(value) for name, value in properties.mapping("Tags").items()}

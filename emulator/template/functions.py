@@ -1,4 +1,4 @@
-"""Functions and layers: AWS::Serverless::Function and AWS::Serverless::LayerVersion."""
+"""Functions and layers, as SAM declares them and as CloudFormation does."""
 
 from __future__ import annotations
 
@@ -22,31 +22,46 @@ def layers(stack: Stack) -> dict[str, Path]:
     makefile builds has its packages directly in ContentUri.
     """
     result: dict[str, Path] = {}
-    for resource in stack.of_kind(catalogue.LAYER):
-        content = _local_dir(stack, resource.properties, "ContentUri")
-        if content is not None:
-            inner = content / "python"
-            result[resource.identity.arn] = inner if inner.is_dir() else content
+    for kind, key in ((catalogue.LAYER, "ContentUri"), (catalogue.RAW_LAYER, "Content")):
+        for resource in stack.of_kind(kind):
+            with stack.leaving_out(resource.logical_id):
+                content = _local_dir(stack, resource.properties, key)
+                if content is not None:
+                    inner = content / "python"
+                    result[resource.identity.arn] = inner if inner.is_dir() else content
     return result
 
 
 def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> Function | None:
     """Return one function, or None with a warning if it cannot run here."""
     properties = resource.properties
-    if properties.text("PackageType") == "Image" or "InlineCode" in properties:
-        reason = f"{properties.where}: images and inline code are not run; it needs CodeUri"
-        stack.warn(resource.line, reason)
+    is_raw = resource.kind == catalogue.RAW_FUNCTION
+    if properties.text("PackageType") == "Image":
+        stack.warn(resource.line, f"{properties.where}: container images are not run")
         return None
-    code_dir = _local_dir(stack, properties, "CodeUri")
+    if is_raw:
+        properties.required_text("Role")  # SAM makes one, CloudFormation does not
+    runtime = properties.required_text("Runtime")
+    if not runtime.startswith("python3."):
+        reason = f"{properties.where}: functions for {runtime} are not run, only for Python 3"
+        stack.warn(properties.line("Runtime"), reason)
+        return None
+    for key in ("FunctionUrlConfig", "FileSystemConfigs"):
+        if key in properties:
+            stack.warn(properties.line(key), f"{properties.where}: {key} is not emulated")
+    inline_code = _inline_code(properties, is_raw)
+    code_dir: Path | None = stack.path.parent
+    if inline_code is None:
+        code_dir = _local_dir(stack, properties, "Code" if is_raw else "CodeUri")
     if code_dir is None:
         return None
-    environment = _environment(properties)
+    environment = _environment(stack, properties)
     return Function(
         logical_id=resource.logical_id,
         name=resource.identity.name,
         arn=resource.identity.arn,
         handler=properties.required_text("Handler"),
-        runtime=properties.required_text("Runtime"),
+        runtime=runtime,
         code_dir=code_dir,
         layer_dirs=_layers(stack, properties, layer_dirs),
         environment=environment,
@@ -56,9 +71,19 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
             "ReservedConcurrentExecutions", minimum=0, maximum=1_000_000
         ),
         event_invoke=_event_invoke(stack, properties),
-        dead_letter_arn=properties.section("DeadLetterQueue").text("TargetArn"),
+        dead_letter_arn=properties.section(
+            "DeadLetterConfig" if is_raw else "DeadLetterQueue"
+        ).text("TargetArn"),
+        inline_code=inline_code,
         details=details(stack, resource, environment),
     )
+
+
+def _inline_code(properties: Properties, is_raw: bool) -> str | None:
+    if not is_raw:
+        return properties.text("InlineCode")
+    code = properties.get("Code")
+    return properties.section("Code").text("ZipFile") if isinstance(code, Map) else None
 
 
 def _local_dir(stack: Stack, properties: Properties, key: str) -> Path | None:
@@ -86,13 +111,16 @@ def _layers(stack: Stack, properties: Properties, layer_dirs: dict[str, Path]) -
     return tuple(found)
 
 
-def _environment(properties: Properties) -> dict[str, str]:
+def _environment(stack: Stack, properties: Properties) -> dict[str, str]:
     variables = properties.section("Environment").mapping("Variables")
     result: dict[str, str] = {}
     for name, value in variables.items():
         if isinstance(value, (Map, list)) or value is None:
             raise properties.fail("Environment", f"variable {name} must be a text")
         result[name] = as_text(value)
+        if "{{resolve:" in result[name]:
+            reason = f"{properties.where}: {name} is {result[name]}, which only AWS can resolve"
+            stack.warn(variables.line_of(name), f"{reason}; give --env {name}=VALUE")
     if sum(len(name) + len(value) for name, value in result.items()) > MAX_ENVIRONMENT_BYTES:
         raise properties.fail("Environment", "is larger than Lambda's 4 KB")
     return result
@@ -102,15 +130,21 @@ def _event_invoke(stack: Stack, properties: Properties) -> EventInvokeConfig:
     config = properties.section("EventInvokeConfig")
     age = config.integer("MaximumEventAgeInSeconds", minimum=60, maximum=21_600)
     attempts = config.integer("MaximumRetryAttempts", minimum=0, maximum=2)
-    on_failure = config.section("DestinationConfig").section("OnFailure")
-    destination = on_failure.text("Destination")
-    if on_failure.raw and not destination:
-        reason = f"{on_failure.where}: write the Destination's ARN; SAM's own queue is not made"
-        stack.warn(on_failure.raw.line, reason)
-    if "OnSuccess" in config.section("DestinationConfig"):
-        stack.warn(config.raw.line, f"{config.where}: OnSuccess is not emulated")
+    destinations = config.section("DestinationConfig")
     return EventInvokeConfig(
         maximum_event_age_s=21_600 if age is None else age,
         maximum_retry_attempts=2 if attempts is None else attempts,
-        on_failure_arn=destination,
+        on_failure_arn=_destination(stack, destinations.section("OnFailure")),
+        on_success_arn=_destination(stack, destinations.section("OnSuccess")),
     )
+
+
+def _destination(stack: Stack, section: Properties) -> str | None:
+    arn = section.text("Destination")
+    if section.raw and not arn:
+        stack.warn(section.raw.line, f"{section.where}: it names no Destination")
+    elif arn is not None and arn.split(":")[2:3] not in (["sqs"], ["events"], ["lambda"]):
+        reason = f"{section.where}: nothing is sent to {arn}; queues, buses and functions are"
+        stack.warn(section.line("Destination"), reason)
+        return None
+    return arn

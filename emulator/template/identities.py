@@ -145,6 +145,8 @@ def _other(kind: str) -> Identify:
 _BY_KIND: dict[str, Identify] = {
     "AWS::Serverless::Function": _function,
     "AWS::Serverless::LayerVersion": _layer,
+    "AWS::Lambda::Function": _function,
+    "AWS::Lambda::LayerVersion": _layer,
     "AWS::Serverless::HttpApi": _http_api,
     "AWS::SQS::Queue": _queue,
     "AWS::Events::EventBus": _bus,

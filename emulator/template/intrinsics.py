@@ -7,6 +7,8 @@ harms nobody. Source: AWS CloudFormation User Guide, "Intrinsic function referen
 from __future__ import annotations
 
 import base64
+import ipaddress
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -23,6 +25,14 @@ class _NoValue:
 
 NO_VALUE = _NoValue()
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
+_MAX_CIDR_BLOCKS = 256
+# Aliases of YAML make a small template large: "a billion laughs".
+_MAX_VALUES = 1_000_000
+_BEYOND = {
+    "Fn::ImportValue": "needs another stack; pass the value as a parameter instead",
+    "Fn::GetStackOutput": "needs another stack; pass the value as a parameter instead",
+    "Fn::Transform": "needs a macro that runs on AWS; write its result into the template",
+}
 _CONDITION_FUNCTIONS = ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not", "Condition")
 
 
@@ -50,6 +60,7 @@ class Resolver:
         self._ref = ref
         self._attribute = attribute
         self._open_conditions: list[str] = []
+        self._values_left = _MAX_VALUES
         self._functions: Mapping[str, Callable[[Any, int], Any]] = {
             "Ref": self._fn_ref,
             "Fn::GetAtt": self._fn_get_att,
@@ -61,7 +72,10 @@ class Resolver:
             "Fn::FindInMap": self._fn_find_in_map,
             "Fn::Base64": self._fn_base64,
             "Fn::ToJsonString": self._fn_to_json_string,
-            "Fn::ImportValue": self._fn_import_value,
+            "Fn::Cidr": self._fn_cidr,
+            "Fn::GetAZs": self._fn_get_azs,
+            "Fn::Length": self._fn_length,
+            **{name: self._refuse(name, reason) for name, reason in _BEYOND.items()},
             **dict.fromkeys(_CONDITION_FUNCTIONS[:-1], self._fn_condition),
         }
 
@@ -71,6 +85,9 @@ class Resolver:
 
     def resolve(self, value: Any, line: int = 0) -> Any:
         """Return the value with every intrinsic function in it evaluated."""
+        self._values_left -= 1
+        if self._values_left < 0:
+            raise self.fail(line, f"the template has more than {_MAX_VALUES:,} values")
         if isinstance(value, Map):
             function = intrinsic_of(value)
             if function is not None:
@@ -94,7 +111,7 @@ class Resolver:
             raise self.fail(line, f"the condition {name} depends on itself")
         self._open_conditions.append(name)
         try:
-            return self._truth(self._conditions[name], self._conditions.line_of(name))
+            return self.truth(self._conditions[name], self._conditions.line_of(name))
         finally:
             self._open_conditions.pop()
 
@@ -102,10 +119,12 @@ class Resolver:
         line = value.line_of(name)
         function = self._functions.get(name)
         if function is None:
-            raise self.fail(line, f"the emulator does not know the intrinsic function {name}")
+            known = "is not emulated; write its result out" if "ForEach" in name else "is unknown"
+            raise self.fail(line, f"the intrinsic function {name} {known}")
         return function(value if name in _CONDITION_FUNCTIONS else value[name], line)
 
-    def _truth(self, value: Any, line: int) -> bool:
+    def truth(self, value: Any, line: int) -> bool:
+        """Return whether a condition's expression holds."""
         if isinstance(value, bool):
             return value
         if isinstance(value, Map) and len(value) == 1:
@@ -118,17 +137,17 @@ class Resolver:
                 left, right = (_comparable(self.resolve(item, line)) for item in operands)
                 return bool(left == right)
             if name == "Fn::Not" and len(operands) == 1:
-                return not self._truth(operands[0], line)
+                return not self.truth(operands[0], line)
             if name in ("Fn::And", "Fn::Or") and 2 <= len(operands) <= 10:
                 every = all if name == "Fn::And" else any
-                return every(self._truth(item, line) for item in operands)
+                return every(self.truth(item, line) for item in operands)
         resolved = self.resolve(value, line)
         if resolved in ("true", "false"):
             return bool(resolved == "true")
         raise self.fail(line, "a condition is Fn::Equals, Fn::And, Fn::Or, Fn::Not or Condition")
 
     def _fn_condition(self, value: Any, line: int) -> bool:
-        return self._truth(value, line)
+        return self.truth(value, line)
 
     def _fn_ref(self, value: Any, line: int) -> Any:
         name = self._text(value, "Ref", line)
@@ -219,9 +238,32 @@ class Resolver:
     def _fn_to_json_string(self, value: Any, line: int) -> str:
         return json.dumps(self.resolve(value, line), separators=(",", ":"))
 
-    def _fn_import_value(self, _value: Any, line: int) -> Any:
-        reason = "Fn::ImportValue needs another stack; pass the value as a parameter instead"
-        raise self.fail(line, reason)
+    def _fn_cidr(self, value: Any, line: int) -> list[str]:
+        parts = self._list(self.resolve(value, line), "Fn::Cidr", line)
+        try:
+            network = ipaddress.ip_network(as_text(parts[0]), strict=False)
+            count = int(parts[1])
+            host_bits = int(parts[2]) if len(parts) > 2 else 8
+            subnets = network.subnets(new_prefix=network.max_prefixlen - host_bits)
+            blocks = [str(subnet) for subnet in itertools.islice(subnets, count)]
+        except (IndexError, TypeError, ValueError) as error:
+            raise self.fail(line, f"Fn::Cidr takes a block, a count and bits: {error}") from None
+        if len(blocks) < count or not 1 <= count <= _MAX_CIDR_BLOCKS:
+            raise self.fail(line, f"Fn::Cidr cannot make {count} blocks of {network}")
+        return blocks
+
+    def _fn_get_azs(self, value: Any, line: int) -> list[str]:
+        region = as_text(self.resolve(value, line)) or str(self._references["AWS::Region"])
+        return [region + zone for zone in "abc"]
+
+    def _fn_length(self, value: Any, line: int) -> int:
+        return len(self._list(self.resolve(value, line), "Fn::Length", line))
+
+    def _refuse(self, name: str, reason: str) -> Callable[[Any, int], Any]:
+        def refuse(_value: Any, line: int) -> Any:
+            raise self.fail(line, f"{name} {reason}")
+
+        return refuse
 
     def _text(self, value: Any, function: str, line: int) -> str:
         if not isinstance(value, str):

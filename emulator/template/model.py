@@ -19,6 +19,7 @@ class EventInvokeConfig:
     maximum_event_age_s: int = 21_600
     maximum_retry_attempts: int = 2
     on_failure_arn: str | None = None
+    on_success_arn: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Details:
 
 @dataclass(frozen=True)
 class Function:
-    """One AWS::Serverless::Function."""
+    """One function; `inline_code` is the text of its module `index`, if the template holds it."""
 
     logical_id: str
     name: str
@@ -59,6 +60,7 @@ class Function:
     reserved_concurrency: int | None
     event_invoke: EventInvokeConfig = field(default_factory=EventInvokeConfig)
     dead_letter_arn: str | None = None
+    inline_code: str | None = None
     details: Details = field(default_factory=Details)
 
 
@@ -173,7 +175,10 @@ class EventBus:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a rule or schedule sends: an SQS queue's or a function's ARN."""
+    """Where a rule or schedule sends: an SQS queue's or a function's ARN.
+
+    `event` is a schedule's EventBridgeParameters: DetailType and Source of what a bus gets.
+    """
 
     arn: str
     input: str | None = None
@@ -183,6 +188,7 @@ class Target:
     message_group_id: str | None = None
     input_path: str | None = None
     input_transformer: Mapping[str, Any] | None = None
+    event: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class Schedule:
-    """One AWS::Scheduler::Schedule (or a function's ScheduleV2 event)."""
+    """One AWS::Scheduler::Schedule (or a function's ScheduleV2 event).
+
+    `window_min` is its flexible time window in minutes, 0 for none; with `delete_after` it is
+    deleted once it is over.
+    """
 
     logical_id: str
     name: str
@@ -211,6 +221,8 @@ class Schedule:
     start: str | None = None
     end: str | None = None
     enabled: bool = True
+    window_min: int = 0
+    delete_after: bool = False
 
 
 @dataclass(frozen=True)

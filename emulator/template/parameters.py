@@ -42,19 +42,35 @@ def _value(path: Path, name: str, declaration: Any, line: int, given: str | None
     raw = given if given is not None else declaration.get("Default")
     if raw is None:
         raise TemplateError(path, line, f"the parameter {name} has no default: pass a value")
-    kind = str(declaration.get("Type", "String"))
+    kind = str(declaration.get("Type"))
+    if _KIND.fullmatch(kind) is None:
+        raise TemplateError(path, line, f"the parameter {name}: there is no Type {kind}")
+    if isinstance(raw, (Map, list)):
+        raise TemplateError(path, line, f"the parameter {name}: its Default must be a text")
     text = as_text(raw)
     is_list = kind.startswith("List<") or kind == "CommaDelimitedList"
     for item in text.split(",") if is_list else [text]:
-        problem = _problem(kind, item.strip() if is_list else item, declaration)
+        try:
+            problem = _problem(kind, item.strip() if is_list else item, declaration)
+        except (TypeError, ValueError, re.error) as error:
+            reason = f"the parameter {name}: its constraints are not valid: {error}"
+            raise TemplateError(path, line, reason) from None
         if problem:
             shown = "its value" if _is_secret(declaration) else repr(text)
             raise TemplateError(path, line, f"the parameter {name}: {shown} {problem}")
     if is_list:
         return [item.strip() for item in text.split(",")] if text else []
-    if kind.startswith("AWS::SSM::Parameter::Value"):
+    if kind.startswith("AWS::SSM::Parameter::Value") and given is None:
+        # There is no parameter store here; whoever passes a value means the value itself.
         return f"{{{{resolve:ssm:{text}}}}}"
     return text
+
+
+# AWS's own types are checked by AWS alone; here they are texts.
+_KIND = re.compile(
+    r"String|Number|CommaDelimitedList|List<(?:String|Number|AWS::\w+::\w+(?:::\w+)?)>"
+    r"|AWS::\w+::\w+(?:::\w+)?|AWS::SSM::Parameter::Value<.+>"
+)
 
 
 def _problem(kind: str, text: str, rules: Map) -> str | None:

@@ -11,10 +11,12 @@ from emulator.template.apis import Apis
 from emulator.template.errors import TemplateError
 from emulator.template.functions import function, layers
 from emulator.template.identities import Place
+from emulator.template.intrinsics import intrinsic_of
 from emulator.template.model import Application, Function
 from emulator.template.properties import Properties
 from emulator.template.queues import Mappings, queues
 from emulator.template.rules import Timetable, buses, schedule_groups
+from emulator.template.source import Map
 from emulator.template.stack import Resource, Stack
 
 __all__ = ["TemplateError", "load"]
@@ -34,21 +36,25 @@ def load(
     With `aws_endpoint`, `!Ref` of a queue is its URL there. Raises TemplateError, which names the
     line, for a template that AWS would refuse; what the emulator leaves out is in `warnings`.
     """
-    place = Place(region, account_id, stack_name, aws_endpoint)
-    stack = Stack(path, parameters or {}, place)
+    try:
+        return _load(path, parameters or {}, Place(region, account_id, stack_name, aws_endpoint))
+    except RecursionError:
+        raise TemplateError(path, None, "it is nested too deeply") from None
+
+
+def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Application:
+    stack = Stack(path, parameters, place)
     functions, resources = _functions(stack)
     names = {name: name for name in functions} | {f.arn: f.name for f in functions.values()}
-    sources = _Sources(Apis(stack), Mappings(stack, names), Timetable(stack))
+    sources = _Sources(stack, Apis(stack, names), Mappings(stack, names), Timetable(stack))
     for resource in resources:
-        events = resource.properties.section("Events")
-        for event_name in events:
-            sources.add(resource, event_name, events.section(event_name))
+        sources.add_events(resource)
     sources.mappings.add_resources()
     sources.timetable.add_resources()
-    return Application(
+    app = Application(
         template_path=path,
-        region=region,
-        account_id=account_id,
+        region=place.region,
+        account_id=place.account_id,
         functions=functions,
         http_apis=sources.apis.build(),
         queues=queues(stack),
@@ -57,36 +63,56 @@ def load(
         rules=tuple(sources.timetable.rules),
         schedules=tuple(sources.timetable.schedules),
         schedule_groups=schedule_groups(stack),
-        warnings=tuple(stack.warnings),
+        warnings=tuple(dict.fromkeys(stack.warnings)),
     )
+    if stack.errors and not functions:
+        raise stack.errors[0]  # nothing is left that could run
+    return app
 
 
 def _functions(stack: Stack) -> tuple[dict[str, Function], list[Resource]]:
     """Return the functions that can run, by name, and their resources."""
     layer_dirs = layers(stack)
     functions: dict[str, Function] = {}
-    resources = []
-    for resource in stack.of_kind(catalogue.FUNCTION):
-        made = function(stack, resource, layer_dirs)
-        if made is None:
-            continue
-        if made.name in functions:
-            raise resource.properties.fail("FunctionName", f"{made.name} is taken already")
-        functions[made.name] = made
-        resources.append(resource)
-    return functions, resources
+    found = []
+    for kind in (catalogue.FUNCTION, catalogue.RAW_FUNCTION):
+        for resource in stack.of_kind(kind):
+            with stack.leaving_out(resource.logical_id):
+                made = function(stack, resource, layer_dirs)
+                if made is None:
+                    continue
+                if made.name in functions:
+                    reason = f"{made.name} is taken already"
+                    raise resource.properties.fail("FunctionName", reason)
+                functions[made.name] = made
+                found.append(resource)
+    return functions, found
 
 
 @dataclass(frozen=True)
 class _Sources:
     """What calls functions, gathered from their events."""
 
+    stack: Stack
     apis: Apis
     mappings: Mappings
     timetable: Timetable
 
-    def add(self, resource: Resource, name: str, event: Properties) -> None:
-        """Add one event of a function."""
+    def add_events(self, resource: Resource) -> None:
+        """Add all events of a function; one that cannot be read harms no other."""
+        properties = resource.properties
+        raw = properties.raw.get("Events")
+        with self.stack.leaving_out(f"Events of {resource.logical_id}"):
+            if isinstance(raw, Map) and intrinsic_of(raw) is None:
+                events = Properties(raw, properties.resolver, f"{properties.where}: Events")
+            else:
+                events = properties.section("Events")
+            for name in events:
+                with self.stack.leaving_out(f"{resource.logical_id}'s event {name}"):
+                    if name in events:
+                        self._add(resource, name, events.section(name))
+
+    def _add(self, resource: Resource, name: str, event: Properties) -> None:
         function_name, arn = resource.identity.name, resource.identity.arn
         logical_id = resource.logical_id + name
         properties = event.section("Properties")
@@ -101,4 +127,4 @@ class _Sources:
                 self.timetable.add_schedule_event(logical_id, arn, properties)
             case kind:
                 reason = f"{event.where}: events of type {kind} are not emulated"
-                self.apis.stack.warn(event.line("Type"), reason)
+                self.stack.warn(event.line("Type"), reason)

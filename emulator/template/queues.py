@@ -33,13 +33,15 @@ def queues(stack: Stack) -> tuple[Queue, ...]:
     """Return the queues; keys of encryption are left out, nothing is encrypted locally."""
     result = []
     for resource in stack.of_kind(catalogue.QUEUE):
-        name, properties = resource.identity.name, resource.properties
-        if properties.boolean("FifoQueue", False) != name.endswith(".fifo"):
-            raise properties.fail("QueueName", "ends with .fifo exactly when FifoQueue is true")
-        attributes = {
-            key: _attribute(properties.get(key)) for key in _ATTRIBUTES if key in properties
-        }
-        result.append(Queue(resource.logical_id, name, resource.identity.arn, attributes))
+        with stack.leaving_out(resource.logical_id):
+            name, properties = resource.identity.name, resource.properties
+            if properties.boolean("FifoQueue", False) != name.endswith(".fifo"):
+                reason = "ends with .fifo exactly when FifoQueue is true"
+                raise properties.fail("QueueName", reason)
+            attributes = {
+                key: _attribute(properties.get(key)) for key in _ATTRIBUTES if key in properties
+            }
+            result.append(Queue(resource.logical_id, name, resource.identity.arn, attributes))
     return tuple(result)
 
 
@@ -65,13 +67,16 @@ class Mappings:
     def add_resources(self) -> None:
         """Add each AWS::Lambda::EventSourceMapping."""
         for resource in self.stack.of_kind(catalogue.MAPPING):
-            properties = resource.properties
-            function = self.functions.get(properties.required_text("FunctionName"))
-            if function is None:
-                reason = f"{properties.where}: its function is not run here"
-                self.stack.warn(properties.line("FunctionName"), reason)
-            else:
-                self.add(function, properties, properties.text("EventSourceArn") or "")
+            with self.stack.leaving_out(resource.logical_id):
+                self._add_resource(resource.properties)
+
+    def _add_resource(self, properties: Properties) -> None:
+        function = self.functions.get(properties.required_text("FunctionName"))
+        if function is None:
+            reason = f"{properties.where}: its function is not run here"
+            self.stack.warn(properties.line("FunctionName"), reason)
+        else:
+            self.add(function, properties, properties.text("EventSourceArn") or "")
 
     def add(self, function: str, properties: Properties, queue_arn: str) -> None:
         """Add a mapping of a function to a queue, checked as Lambda checks it."""

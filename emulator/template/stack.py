@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from emulator.template import catalogue, parameters
+from emulator.template import assertions, catalogue, generated, parameters
 from emulator.template.errors import TemplateError, locate
 from emulator.template.identities import Identity, Place, identify, opaque_id
 from emulator.template.intrinsics import Resolver, intrinsic_of
@@ -35,11 +36,13 @@ class Stack:
         self.path = path
         self.place = place
         self.warnings: list[str] = []
+        self.errors: list[TemplateError] = []
         tree = read(path)
         self._globals = self._section(tree, "Globals")
         self._raw = self._section(tree, "Resources")
         if not self._raw:
             raise TemplateError(path, tree.line, "it declares no Resources")
+        generated.add_queues(self._raw)
         self._uses_sam = "AWS::Serverless-2016-10-31" in str(tree.get("Transform"))
         self._identities: dict[str, Identity] = {}
         self._naming: list[str] = []
@@ -55,7 +58,19 @@ class Stack:
             ref=self.ref,
             attribute=self.attribute,
         )
-        self._exists.update({name: self._check(name) for name in self._raw})
+        assertions.check(self._section(tree, "Rules"), self.resolver, self.warn)
+        for name in self._raw:
+            with self.leaving_out(name):
+                self._exists[name] = self._check(name)
+
+    @contextmanager
+    def leaving_out(self, what: str) -> Iterator[None]:
+        """Run what reads a part of the template; if it cannot be read, say so and go on."""
+        try:
+            yield
+        except TemplateError as error:
+            self.errors.append(error)
+            self.warnings.append(f"{error}; {what} is left out")
 
     def warn(self, line: int | None, sentence: str) -> None:
         """Note something that the emulator leaves out."""
@@ -64,15 +79,22 @@ class Stack:
     def of_kind(self, kind: str) -> Iterator[Resource]:
         """Yield the resources of one type."""
         for name, raw in self._raw.items():
-            if self._exists[name] and raw["Type"] == kind:
-                properties = self._properties(name)
-                known = catalogue.PROPERTIES[kind]
-                for key in properties:
-                    if key not in known:
-                        reason = f"{properties.where} has no property {key}; it is ignored"
-                        self.warn(properties.line(key), reason)
-                line = self._raw.line_of(name)
-                yield Resource(name, kind, line, properties, self._identity(name))
+            if self._exists.get(name) and raw["Type"] == kind:
+                resource = None
+                with self.leaving_out(name):
+                    properties = self._properties(name)
+                    identity = self._identity(name)
+                    resource = Resource(name, kind, self._raw.line_of(name), properties, identity)
+                if resource is not None:
+                    self._warn_of_unknown(resource)
+                    yield resource
+
+    def _warn_of_unknown(self, resource: Resource) -> None:
+        properties = resource.properties
+        for key in properties:
+            if key not in catalogue.PROPERTIES[resource.kind]:
+                reason = f"{properties.where} has no property {key}; it is ignored"
+                self.warn(properties.line(key), reason)
 
     def global_properties(self, kind: str) -> Properties:
         """Return a SAM type's Globals as the properties of a resource that has no other."""
@@ -143,6 +165,9 @@ class Stack:
     def _check(self, name: str) -> bool:
         """Return whether the resource exists; warn of a type that the emulator leaves out."""
         raw, line = self._raw[name], self._raw.line_of(name)
+        if name.startswith("Fn::"):
+            reason = f"{name.rpartition('::')[0]} is not emulated; write its resources out"
+            raise TemplateError(self.path, line, reason)
         if not isinstance(raw, Map) or not isinstance(raw.get("Type"), str):
             raise TemplateError(self.path, line, f"the resource {name} needs a Type")
         kind: str = raw["Type"]
