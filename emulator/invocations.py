@@ -20,8 +20,16 @@ class InvokeResult:
     log_tail: str = ""
 
 
+RESERVED_LIMIT = "ReservedFunctionConcurrentInvocationLimitExceeded"
+ACCOUNT_LIMIT = "ConcurrentInvocationLimitExceeded"
+
+
 class Throttled(Exception):
-    """No environment is free and the function's concurrency is used up: HTTP 429 on AWS."""
+    """The function's concurrency is used up: HTTP 429 on AWS; `reason` is AWS's name of a limit."""
+
+    def __init__(self, message: str, reason: str = RESERVED_LIMIT) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class UnknownFunction(Exception):

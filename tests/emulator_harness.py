@@ -12,7 +12,7 @@ from typing import Any
 from emulator.app import Addresses, Emulator
 from emulator.logs import Kind
 from emulator.runtime import Runtime, RuntimeSettings
-from emulator.runtime.events import Send
+from emulator.runtime.destinations import Send
 from emulator.template.model import Application, Function
 from emulator.template.parse import load
 

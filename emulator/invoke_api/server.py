@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
+from emulator.control import Control
 from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled
 from emulator.invoke_api import describe, errors
@@ -37,10 +38,11 @@ _Handler = Callable[[Request, Sequence[str], Mapping[str, str]], None]
 
 
 class InvokeApi:
-    """Lambda's API on one port."""
+    """Lambda's API on one port, with the emulator's own paths beside it."""
 
-    def __init__(self, runtime: Runtime, app: Application) -> None:
+    def __init__(self, runtime: Runtime, app: Application, control: Control) -> None:
         self._runtime = runtime
+        self._control = control
         self._app = app
         self._place = Place(app.region, app.account_id)
         self._loop = asyncio.get_running_loop()
@@ -67,6 +69,9 @@ class InvokeApi:
             _refuse_browsers(request)
             if request.refusal:
                 raise _unreadable(request)
+            if self._control.handles(request.target):
+                self._control.handle(request)
+                return
             target, _, query = request.target.decode("latin-1").partition("?")
             self._route(request, unquote(target), dict(parse_qsl(query)))
         except Refused as refused:
@@ -320,8 +325,8 @@ def _answerer(
     return answer
 
 
-def _throttled(_error: Throttled) -> Refused:
-    return errors.throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+def _throttled(error: Throttled) -> Refused:
+    return errors.throttled(error.reason)
 
 
 def _unreadable(request: Request) -> Refused:

@@ -14,11 +14,16 @@ _MINIMUM_UNRESERVED = 100
 class Account:
     """The concurrency that functions without a reservation draw from."""
 
-    def __init__(self, limit: int, functions: Iterable[Function]) -> None:
-        reserved = sum(function.reserved_concurrency or 0 for function in functions)
-        self.limit = max(limit - reserved, min(limit, _MINIMUM_UNRESERVED))
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self.in_use = 0
         self.on_free: list[Callable[[], None]] = []
+        self._whole = limit
+
+    def reserve_for(self, functions: Iterable[Function]) -> None:
+        """Take what these functions have reserved off the limit."""
+        reserved = sum(function.reserved_concurrency or 0 for function in functions)
+        self.limit = max(self._whole - reserved, min(self._whole, _MINIMUM_UNRESERVED))
 
     @property
     def free(self) -> int:

@@ -1,34 +1,26 @@
 """Asynchronous invocation of one function: Lambda's event queue, its retries and its failures.
 
 Sources: Lambda developer guide, "How Lambda handles errors and retries with asynchronous
-invocation" and "Capturing records of Lambda asynchronous invocations".
+invocation".
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from emulator.backoff import Backoff
 from emulator.invocations import InvokeResult, Throttled
-from emulator.logs import Kind, LogSink, timestamp
+from emulator.logs import Kind, LogSink
+from emulator.runtime.destinations import Condition, Message, Send, Settled
 from emulator.runtime.pool import FunctionPool
 
 _SEND_TIMEOUT_S = 30.0
-
-
-class Send(Protocol):
-    """Puts a message on the SQS queue of that ARN; attributes are strings."""
-
-    def __call__(
-        self, arn: str, body: str, attributes: Mapping[str, str] | None = None
-    ) -> Awaitable[None]:
-        """Send one message, or raise."""
-        ...
+_SEND_AGAIN_S = 1.0
+_SENDS = 5
 
 
 Run = Callable[[bytes, str, str], Awaitable[InvokeResult]]
@@ -61,11 +53,10 @@ class EventQueue:
         *,
         limit: int,
         retry_delays_s: tuple[float, ...],
-        send: Send | None,
+        send: Send,
         sink: LogSink,
     ) -> None:
         self._pool = pool
-        self._function = pool.function
         self._run = run
         self._limit = limit
         self._delays_s = retry_delays_s
@@ -84,12 +75,16 @@ class EventQueue:
 
     def accept(self, request_id: str, trace_id: str, payload: bytes) -> None:
         """Take an event; raises Throttled when too many are waiting."""
+        function = self._pool.function
         if self._kept >= self._limit or self._closed:
-            raise Throttled(f"{self._function.name}: {self._kept} events are waiting")
-        age_s = self._function.event_invoke.maximum_event_age_s
+            raise Throttled(f"{function.name}: {self._kept} events are waiting")
+        age_s = function.event_invoke.maximum_event_age_s
         event = Event(request_id, trace_id, payload, self._loop.time() + age_s)
         self._kept += 1
-        self._enqueue(event)
+        if function.reserved_concurrency == 0:
+            self._give_up(event, Condition.ZERO_RESERVED_CONCURRENCY)
+        else:
+            self._enqueue(event)
 
     def pump(self) -> None:
         """Start waiting events while the function has concurrency to spare."""
@@ -106,6 +101,12 @@ class EventQueue:
     def close(self) -> None:
         """Forget everything: this queue lives in memory."""
         self._closed = True
+        if self._kept:
+            self._sink(
+                Kind.PLATFORM,
+                f"{self._kept} event(s) that wait or run are forgotten: they live in memory",
+                function=self._pool.function.name,
+            )
         for event in self._pending:
             self._stop_timer(event)
         self._pending.clear()
@@ -124,21 +125,21 @@ class EventQueue:
     def _expire(self, event: Event) -> None:
         event.timer = None
         self._pending.remove(event)
-        self._give_up(event, "EventAgeExceeded")
+        self._give_up(event, Condition.EVENT_AGE_EXCEEDED)
 
     async def _attempt(self, event: Event, outcome: Awaitable[InvokeResult]) -> None:
         event.result = await outcome
         event.attempts += 1
         if event.result.function_error is None:
-            self._kept -= 1
+            self._settle(event, Condition.SUCCESS)
             return
-        retries = self._function.event_invoke.maximum_retry_attempts
-        if event.attempts > retries or self._closed:
-            self._give_up(event, "RetriesExhausted")
+        retries = self._pool.function.event_invoke.maximum_retry_attempts
+        if event.attempts > retries:
+            self._give_up(event, Condition.RETRIES_EXHAUSTED)
             return
         delay_s = self._delays_s[min(event.attempts, len(self._delays_s)) - 1]
         if self._loop.time() + delay_s >= event.expires_at:
-            self._give_up(event, "EventAgeExceeded")
+            self._give_up(event, Condition.EVENT_AGE_EXCEEDED)
         else:
             event.timer = self._loop.call_later(delay_s, self._retry, event)
 
@@ -147,65 +148,38 @@ class EventQueue:
         if not self._closed:
             self._enqueue(event)
 
-    def _give_up(self, event: Event, condition: str) -> None:
-        self._kept -= 1
-        function = self._function
-        level = "ERROR"
+    def _give_up(self, event: Event, condition: Condition) -> None:
         self._sink(
             Kind.PLATFORM,
             f"event {event.request_id} is given up after {event.attempts} attempts: {condition}",
-            function=function.name,
+            function=self._pool.function.name,
             request_id=event.request_id,
-            level=level,
+            level="ERROR",
         )
-        if self._send is None:
+        self._settle(event, condition)
+
+    def _settle(self, event: Event, condition: Condition) -> None:
+        self._kept -= 1
+        settled = Settled(event.request_id, event.payload, event.attempts, condition, event.result)
+        for message in settled.messages(self._pool.function):
+            self._spawn(self._deliver(message))
+
+    async def _deliver(self, message: Message) -> None:
+        backoff = Backoff(_SEND_AGAIN_S, _SEND_TIMEOUT_S)
+        for attempt in range(1, _SENDS + 1):
+            try:
+                await asyncio.wait_for(self._send(message), _SEND_TIMEOUT_S)
+            except Exception as error:
+                if attempt < _SENDS and not isinstance(error, ValueError):
+                    await asyncio.sleep(backoff.next_s())
+                    continue
+                self._sink(
+                    Kind.PLATFORM,
+                    f"what became of an event could not be sent to {message.arn}: {error!r}",
+                    function=self._pool.function.name,
+                    level="ERROR",
+                )
             return
-        if function.event_invoke.on_failure_arn is not None:
-            body = json.dumps(self._record(event, condition))
-            self._spawn(self._deliver(self._send, function.event_invoke.on_failure_arn, body))
-        elif function.dead_letter_arn is not None:
-            error = event.result.payload if event.result is not None else b""
-            attributes = {
-                "RequestID": event.request_id,
-                "ErrorCode": "200" if event.result is not None else "429",
-                "ErrorMessage": _error_message(error) or condition,
-            }
-            body = event.payload.decode()
-            self._spawn(self._deliver(self._send, function.dead_letter_arn, body, attributes))
-
-    async def _deliver(
-        self, send: Send, arn: str, body: str, attributes: Mapping[str, str] | None = None
-    ) -> None:
-        try:
-            await asyncio.wait_for(send(arn, body, attributes), _SEND_TIMEOUT_S)
-        except Exception as error:
-            self._sink(
-                Kind.PLATFORM,
-                f"a failed event could not be sent to {arn}: {error!r}",
-                function=self._function.name,
-                level="ERROR",
-            )
-
-    def _record(self, event: Event, condition: str) -> dict[str, Any]:
-        record: dict[str, Any] = {
-            "version": "1.0",
-            "timestamp": timestamp(time.time()),
-            "requestContext": {
-                "requestId": event.request_id,
-                "functionArn": f"{self._function.arn}:$LATEST",
-                "condition": condition,
-                "approximateInvokeCount": event.attempts,
-            },
-            "requestPayload": json.loads(event.payload),
-        }
-        if event.result is not None:
-            record["responseContext"] = {
-                "statusCode": 200,
-                "executedVersion": "$LATEST",
-                "functionError": event.result.function_error,
-            }
-            record["responsePayload"] = _loads_or_text(event.result.payload)
-        return record
 
     def _spawn(self, work: Any) -> None:
         task = self._loop.create_task(work)
@@ -216,15 +190,3 @@ class EventQueue:
         if event.timer is not None:
             event.timer.cancel()
             event.timer = None
-
-
-def _loads_or_text(payload: bytes) -> Any:
-    try:
-        return json.loads(payload)
-    except ValueError:
-        return payload.decode(errors="replace")
-
-
-def _error_message(payload: bytes) -> str:
-    error = _loads_or_text(payload) if payload else None
-    return str(error.get("errorMessage", "")) if isinstance(error, dict) else ""

@@ -24,6 +24,12 @@ class Invocation:
     outcome: asyncio.Future[InvokeResult]
     tail: list[str] | None = None
     client_context: str | None = None
+    is_event: bool = False
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a client waits for its outcome: not for an event, nor if the client gave up."""
+        return not self.is_event and not self.outcome.done()
 
     def note(self, line: str) -> None:
         """Keep a log line for the tail, if one was asked for."""

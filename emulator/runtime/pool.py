@@ -9,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-from emulator.invocations import Throttled
+from emulator.invocations import ACCOUNT_LIMIT, Throttled
 from emulator.logs import Kind
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.environment import Environment, State, Surroundings
@@ -20,6 +20,8 @@ from emulator.runtime.settings import RuntimeSettings
 from emulator.template.model import Function
 
 _HELD_BACK_NOTE_S = 10.0
+# When the emulator stops, what nobody waits for gets this long to finish.
+_UNAWAITED_GRACE_S = 0.5
 _COMING = frozenset({State.STARTING, State.RETURNING})
 _USING_MEMORY = frozenset({State.STARTING, State.BUSY})
 
@@ -48,15 +50,14 @@ class FunctionPool:
         self._account = account
         self._gate = gate
         self._loop = asyncio.get_running_loop()
-        reserved = function.reserved_concurrency
-        limit = settings.max_environments
-        self._cap = limit if reserved is None else min(limit, reserved)
+        self._cap = _cap(function, settings)
         self._numbers = itertools.count(1)
         self._environments: set[Environment] = set()
         self._starting: set[Environment] = set()
         self._idle: deque[Environment] = deque()
         self._waiting: deque[Invocation] = deque()
         self._prewarm = 0
+        self._kept_warm = 0
         # Once an INIT failed, the next ones run inside the invocations that need them.
         self._phase = Phase.INIT
         self._memory = MemoryWatch(self._look_at_memory)
@@ -87,17 +88,9 @@ class FunctionPool:
 
     def submit(self, invocation: Invocation) -> None:
         """Run it now or as soon as an environment is free; raise Throttled as Lambda would."""
-        reserved = self.function.reserved_concurrency
         if self._closing:
             raise Throttled("the emulator is shutting down")
-        if reserved is not None:
-            if self.in_flight >= reserved:
-                raise Throttled(f"{self.function.name}: its reserved concurrency is {reserved}")
-        elif self._account.free <= 0:
-            raise Throttled(f"the account's concurrency of {self._account.limit} is used up")
-        else:
-            self._account.in_use += 1
-        self.in_flight += 1
+        self._admit()
         while self._idle:
             environment = self._idle.pop()
             if environment.dispatch(invocation):
@@ -108,9 +101,21 @@ class FunctionPool:
         self._grow()
 
     def prewarm(self, count: int) -> None:
-        """Have this many environments ready, as far as the limit goes."""
-        self._prewarm = max(0, min(count, self._cap) - len(self._environments))
+        """Have this many environments ready from now on, as far as the limit goes."""
+        self._kept_warm = min(count, self._cap)
+        fresh = sum(not environment.retired for environment in self._environments)
+        self._prewarm = max(0, self._kept_warm - fresh)
         self._grow()
+
+    def update(self, function: Function) -> None:
+        """Go on with another configuration: what runs finishes with the former one."""
+        was_reserved = self.function.reserved_concurrency is not None
+        is_reserved = function.reserved_concurrency is not None
+        self._account.in_use += self.in_flight * (was_reserved - is_reserved)
+        self.function = function
+        self._cap = _cap(function, self._settings)
+        self.retire()
+        self.on_free()
 
     def retire(self) -> None:
         """Replace every environment, the busy ones after their request: the code changed."""
@@ -120,23 +125,33 @@ class FunctionPool:
             environment.retired = True
             if environment.state is State.IDLE:
                 environment.end()
+        self.prewarm(self._kept_warm)
 
     async def close(self, grace_s: float) -> None:
         """Take nothing new, let what runs finish for `grace_s`, kill the rest; none is left."""
         self._closing = True
         if self._reaper is not None:
             self._reaper.cancel()
-        for environment in list(self._environments):
-            if environment.state is State.IDLE or environment in self._starting:
-                environment.end()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._empty.wait(), grace_s)
-        for environment in list(self._environments):
-            environment.end()
+        if not any(invocation.is_awaited for invocation in self._waiting):
+            self._end_those(lambda environment: environment in self._starting)
+        self._end_those(lambda environment: environment.state is State.IDLE)
+        await self._is_empty(min(grace_s, _UNAWAITED_GRACE_S))
+        self._end_those(_is_unawaited)
+        await self._is_empty(grace_s - _UNAWAITED_GRACE_S)
+        self._end_those(lambda _: True)
         await self._empty.wait()
         self._memory.stop()
         while self._waiting:
             self._fail_first(error_payload("ServiceException", "The emulator was shut down."))
+
+    async def _is_empty(self, timeout_s: float) -> None:
+        if not self._empty.is_set() and timeout_s > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._empty.wait(), timeout_s)
+
+    def _end_those(self, chosen: Callable[[Environment], bool]) -> None:
+        for environment in [each for each in self._environments if chosen(each)]:
+            environment.end()
 
     # -- called by environments
 
@@ -184,6 +199,21 @@ class FunctionPool:
             self._empty.set()
 
     # -- inside
+
+    def _admit(self) -> None:
+        """Count one more invocation, or raise Throttled."""
+        name, reserved = self.function.name, self.function.reserved_concurrency
+        if reserved is not None:
+            if self.in_flight >= reserved:
+                self._around.metrics.throttled(name)
+                raise Throttled(f"{name}: its reserved concurrency is {reserved}")
+        elif self._account.free <= 0:
+            self._around.metrics.throttled(name)
+            limit = self._account.limit
+            raise Throttled(f"the account's concurrency of {limit} is used up", ACCOUNT_LIMIT)
+        else:
+            self._account.in_use += 1
+        self.in_flight += 1
 
     def _grow(self) -> None:
         """Start environments for those who wait and for whom none is on its way."""
@@ -240,7 +270,7 @@ class FunctionPool:
         """End what has been idle too long; the longest idle is leftmost."""
         self._reaper = None
         now = self._loop.time()
-        while self._idle:
+        while len(self._idle) > self._kept_warm:
             due = self._idle[0].idle_since + self._settings.idle_s
             if due > now:
                 self._reaper = self._loop.call_at(due, self._reap)
@@ -258,3 +288,14 @@ class FunctionPool:
             function=self.function.name,
             level="WARNING",
         )
+
+
+def _cap(function: Function, settings: RuntimeSettings) -> int:
+    """How many environments a function may have here."""
+    reserved, limit = function.reserved_concurrency, settings.max_environments
+    return limit if reserved is None else min(limit, reserved)
+
+
+def _is_unawaited(environment: Environment) -> bool:
+    invocation = environment.invocation
+    return invocation is not None and not invocation.is_awaited

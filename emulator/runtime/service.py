@@ -6,15 +6,16 @@ import asyncio
 import random
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from emulator.invocations import InvokeResult, UnknownFunction
 from emulator.logs import LogSink
-from emulator.metrics import Metrics
+from emulator.metrics import Labels, Metrics, Type
 from emulator.runtime.concurrency import Account, StartGate
+from emulator.runtime.destinations import Message, Send
 from emulator.runtime.environment import Surroundings
-from emulator.runtime.events import EventQueue, Run, Send
+from emulator.runtime.events import EventQueue, Run
 from emulator.runtime.guard import Guard
 from emulator.runtime.invocation import Invocation
 from emulator.runtime.leftovers import Leftovers
@@ -62,34 +63,66 @@ class Runtime:
             self.metrics,
             Leftovers(),
         )
-        around = self._around
-        account = Account(self.settings.account_concurrency, functions.values())
-        gate = StartGate(self.settings.max_starting)
+        self._account = Account(self.settings.account_concurrency)
+        self._gate = StartGate(self.settings.max_starting)
+        self._send = send
+        self._sink = sink
         self._pools: dict[str, FunctionPool] = {}
         self._queues: dict[str, EventQueue] = {}
-        for function in functions.values():
-            pool = FunctionPool(function, self.settings, around, account, gate)
-            queue = EventQueue(
-                pool,
-                self._runner(pool),
-                limit=self.settings.async_queue,
-                retry_delays_s=self.settings.retry_delays_s,
-                send=send,
-                sink=sink,
-            )
-            pool.on_free = queue.pump
-            account.on_free.append(queue.pump)
-            self._pools[function.name] = pool
-            self._queues[function.name] = queue
-        self._sink = sink
         self._watching: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._account.reserve_for(functions.values())
+        for function in functions.values():
+            self._add(function)
+        self._measure()
+
+    def _add(self, function: Function) -> None:
+        pool = FunctionPool(function, self.settings, self._around, self._account, self._gate)
+        queue = EventQueue(
+            pool,
+            self._runner(pool),
+            limit=self.settings.async_queue,
+            retry_delays_s=self.settings.retry_delays_s,
+            send=self._deliver,
+            sink=self._sink,
+        )
+        pool.on_free = queue.pump
+        self._account.on_free.append(queue.pump)
+        self._pools[function.name] = pool
+        self._queues[function.name] = queue
+
+    def _drop(self, name: str) -> None:
+        queue, pool = self._queues.pop(name), self._pools.pop(name)
+        self._account.on_free.remove(queue.pump)
+        queue.close()
+        closing = self._loop.create_task(pool.close(pool.function.timeout_s))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def start(self) -> None:
         """Watch the code for changes and have the prewarmed environments started."""
-        if self.settings.reload:
-            self._watching = self._loop.create_task(watch(list(self._pools.values()), self._sink))
+        self._watch()
         for name, count in self.settings.prewarm.items():
             self._pool(name).prewarm(count)
+
+    def _watch(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+        if self.settings.reload:
+            self._watching = self._loop.create_task(watch(list(self._pools.values()), self._sink))
+
+    def update(self, functions: Mapping[str, Function]) -> None:
+        """Go on with these functions: what runs finishes, what comes next is by the new ones."""
+        wanted = {function.name: function for function in functions.values()}
+        self._account.reserve_for(wanted.values())
+        for name in self._pools.keys() - wanted.keys():
+            self._drop(name)
+        for name, function in wanted.items():
+            if name not in self._pools:
+                self._add(function)
+            elif self._pools[name].function != function:
+                self._pools[name].update(function)
+        self._watch()
 
     @property
     def functions(self) -> tuple[Function, ...]:
@@ -109,6 +142,7 @@ class Runtime:
         request_id: str | None = None,
         log_tail: bool = False,
         client_context: str | None = None,
+        is_event: bool = False,
     ) -> asyncio.Future[InvokeResult]:
         """Start an invocation; raises Throttled or UnknownFunction.
 
@@ -126,6 +160,7 @@ class Runtime:
                 outcome,
                 [] if log_tail else None,
                 client_context,
+                is_event,
             )
         )
         return outcome
@@ -155,7 +190,8 @@ class Runtime:
             self._watching.cancel()
         for queue in self._queues.values():
             queue.close()
-        await asyncio.gather(*(pool.close(grace_s) for pool in self._pools.values()))
+        closing = [pool.close(grace_s) for pool in self._pools.values()]
+        await asyncio.gather(*closing, *self._closing)
         await self._loop.run_in_executor(None, self._guard.close)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_root, True)
 
@@ -168,6 +204,32 @@ class Runtime:
     def _runner(self, pool: FunctionPool) -> Run:
         def run(payload: bytes, request_id: str, trace_id: str) -> asyncio.Future[InvokeResult]:
             name = pool.function.name
-            return self.submit(name, payload, trace_id=trace_id, request_id=request_id)
+            return self.submit(
+                name, payload, trace_id=trace_id, request_id=request_id, is_event=True
+            )
 
         return run
+
+    async def _deliver(self, message: Message) -> None:
+        """Bring what became of an event to a function here, or to whoever sends elsewhere."""
+        if ":lambda:" in message.arn:
+            name = message.arn.partition(":function:")[2].partition(":")[0]
+            self.enqueue(name, message.body.encode())
+        elif self._send is None:
+            raise ValueError("there is no AWS endpoint")
+        else:
+            await self._send(message)
+
+    def _measure(self) -> None:
+        """Add what is read from the pools when metrics are asked for."""
+
+        def of_all(value: Callable[[str], float]) -> Callable[[], list[tuple[Labels, float]]]:
+            return lambda: [((("function", name),), value(name)) for name in self._pools]
+
+        read, pools, queues = self.metrics.read, self._pools, self._queues
+        text = "Environments that exist, by function"
+        read("lambda_environments", Type.GAUGE, text, of_all(lambda n: len(pools[n].environments)))
+        text = "Invocations that run or wait for an environment"
+        read("lambda_concurrency", Type.GAUGE, text, of_all(lambda n: pools[n].in_flight))
+        text = "Asynchronous events that are not settled"
+        read("lambda_events_waiting", Type.GAUGE, text, of_all(lambda n: queues[n].kept))
