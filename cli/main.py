@@ -155,6 +155,47 @@ def invoke(
 
 
 @app.command()
+def logs(
+    function: Annotated[
+        str | None, typer.Argument(help="One function's lines only; `gateway` is one too.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    trace: Annotated[
+        str | None,
+        typer.Option(
+            help="All that a request caused: its X-Trace-Id, or a request's, payment's id."
+        ),
+    ] = None,
+    request: Annotated[str | None, typer.Option(help="One request's or invocation's id.")] = None,
+    since: Annotated[str | None, typer.Option(help="An age such as 10m or 2h, or a time.")] = None,
+    level: Annotated[str | None, typer.Option(help="This level and above, as WARNING.")] = None,
+    count: Annotated[
+        int | None, typer.Option("-n", min=1, help="The last lines only (100 unless asked more).")
+    ] = None,
+    as_json: Annotated[
+        bool | None,
+        typer.Option("--json/--no-json", help="JSON lines; as it is unless at a terminal."),
+    ] = None,
+) -> None:
+    """Show what functions, gateway and emulator have said."""
+    from cli import logs as command
+    from cli.logview import LEVELS
+    from cli.paths import Home
+
+    if level is not None and level.upper() not in LEVELS:
+        raise Failure(f"--level is one of {', '.join(LEVELS)}, not {level}.")
+    wanted = command.Wanted(
+        function=function,
+        level=level.upper() if level else None,
+        since=command.moment(since) if since else None,
+        trace=trace,
+        request=request,
+        count=count,
+    )
+    command.show(Home.find(), wanted, follow=follow, as_json=as_json)
+
+
+@app.command()
 def demo() -> None:
     """Play a purchase, a manual capture, a decline and a forged webhook, and tell the story."""
     from cli import demo as command
@@ -198,6 +239,10 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
+        import os
+
+        # Whoever read this has gone; nor must the interpreter try to flush what is left.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 
 

@@ -73,7 +73,7 @@ def test_lines_are_readable_and_in_order(logs, capsys, tmp_path):
         },
     )
     assert [" ".join(line.split()) for line in _turn(log, capsys)] == [
-        "20:00:00 authorize captured txn_1",
+        "20:00:00 authorize captured payment_id=txn_1",
         "20:00:01 gateway POST /v1/payments 201 13 ms",
         "20:00:02 receiver webhook payment.captured evt_1: signature verified",
         "20:00:03 receiver webhook payment.captured evt_1: WRONG SIGNATURE",
