@@ -15,6 +15,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from emulator.aws import Aws, error_code
+from emulator.rule_queues import with_rule_queues
 from emulator.template.model import Application, Queue, Rule, Schedule, Target
 
 _LOG = logging.getLogger(__name__)
@@ -23,6 +24,7 @@ _REMOVABLE = ("RedrivePolicy", "RedriveAllowPolicy")
 
 async def provision(app: Application, aws: Aws) -> None:
     """Create or update everything of `app` that lives on the endpoint."""
+    app = with_rule_queues(app)
     for layer in _dead_letters_first(app.queues):
         await asyncio.gather(*(_put_queue(queue, aws) for queue in layer))
     stores = not await _endpoint_fires(app, aws)
@@ -139,7 +141,8 @@ async def _put_schedule(schedule: Schedule, app: Application, aws: Aws) -> None:
         "GroupName": schedule.group,
         "ScheduleExpression": schedule.expression,
         "ScheduleExpressionTimezone": schedule.timezone,
-        "FlexibleTimeWindow": {"Mode": "OFF"},
+        "FlexibleTimeWindow": _window(schedule),
+        "ActionAfterCompletion": "DELETE" if schedule.delete_after else "NONE",
         "State": "ENABLED" if schedule.enabled else "DISABLED",
         "Target": _schedule_target(schedule.target, app),
     }
@@ -163,7 +166,15 @@ def _schedule_target(target: Target, app: Application) -> dict[str, Any]:
     }
     if target.input is not None:
         result["Input"] = target.input
+    if target.event is not None:
+        result["EventBridgeParameters"] = dict(target.event)
     return result | _delivery(target)
+
+
+def _window(schedule: Schedule) -> dict[str, Any]:
+    if not schedule.window_min:
+        return {"Mode": "OFF"}
+    return {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": schedule.window_min}
 
 
 def _retry_policy(target: Target) -> dict[str, int]:

@@ -1,192 +1,147 @@
-"""One event source mapping at work: receive, invoke, delete."""
+"""Receives one queue's messages in batches and has them handled."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from emulator.aws import MAX_WAIT_S
 from emulator.backoff import Backoff
-from emulator.endpoint import Endpoint, EndpointError
-from emulator.invocations import Invoker, InvokeResult, Throttled, UnknownFunction
-from emulator.mappings.records import Message, events, failures, record, record_filter
-from emulator.template.model import QueueMapping
+from emulator.mappings.concurrency import Concurrency
+from emulator.mappings.records import MAX_PAYLOAD_BYTES, size_of
+from emulator.mappings.source import BATCH, Message, Source
 
 _LOG = logging.getLogger(__name__)
 
-MAX_CONCURRENCY = 10
-"""Invocations at once of a mapping that sets no MaximumConcurrency."""
+RECEIVERS = 4
+"""Receives at once of a queue that has more than one brings; an idle queue has one."""
 
-RECEIVE_SIZE = 10
-"""SQS's largest ReceiveMessage and largest batch of deletes."""
+Handle = Callable[[Sequence[Message]], Awaitable[None]]
 
-_DEFAULT_VISIBILITY_S = 30
+
+@dataclass(frozen=True)
+class Batching:
+    """How many messages make a batch, and for how long they are gathered."""
+
+    size: int
+    window_s: float = 0
 
 
 class Poller:
-    """Feeds one function from one queue.
+    """Feeds one consumer from one queue.
 
-    A receive is always waiting while fewer than the allowed invocations run. What fails stays in
-    the queue until its visibility timeout ends, unless the function changed that timeout itself.
+    A long poll waits while fewer batches than allowed are at work. Each receive that comes back
+    full adds a receiver; those return when the queue has no more. A batch has its place before it
+    is received: no message waits here while its visibility timeout runs.
     """
 
-    def __init__(self, mapping: QueueMapping, endpoint: Endpoint, invoker: Invoker) -> None:
-        self._mapping = mapping
-        self._endpoint = endpoint
-        self._invoker = invoker
-        self._slots = asyncio.Semaphore(_concurrency(mapping, endpoint))
-        self._visibility_s = _visibility_s(mapping, endpoint)
-        self._passes = record_filter(mapping.filters)
-        self._queue_url: str | None = None
-        self._backoff = Backoff(0.1, 5.0)
+    def __init__(
+        self, source: Source, handle: Handle, batching: Batching, concurrency: Concurrency
+    ) -> None:
+        self._source = source
+        self._handle = handle
+        self._batching = batching
+        self._concurrency = concurrency
+        self._helpers: set[asyncio.Task[None]] = set()
         self._batches: set[asyncio.Task[None]] = set()
+        self._lead = asyncio.create_task(self._run())
 
-    async def run(self) -> None:
-        """Work until cancelled; batches then under way go on, see `drain`."""
-        while True:
-            await self._slots.acquire()
-            try:
-                messages = await self._collect()
-            except Exception:
-                _LOG.exception("receiving from %s failed, trying on", self._mapping.queue_name)
-                self._slots.release()
-                await asyncio.sleep(self._backoff.next_s())
-                continue
-            task = asyncio.create_task(self._process(messages))
-            self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
-
-    async def drain(self, timeout_s: float) -> None:
-        """Wait for the batches under way, then give up on them."""
+    async def stop(self, drain_s: float) -> None:
+        """Receive no more, wait for the batches under way, and then give up on them."""
+        receivers = [self._lead, *self._helpers]
+        for task in receivers:
+            task.cancel()
+        await asyncio.gather(*receivers, return_exceptions=True)
+        deadline = time.monotonic() + drain_s
         if self._batches:
-            await asyncio.wait(self._batches, timeout=timeout_s)
+            await asyncio.wait(self._batches, timeout=drain_s)
+        await self._source.drain(max(0.1, deadline - time.monotonic()))
         for task in self._batches:
             task.cancel()
         await asyncio.gather(*self._batches, return_exceptions=True)
 
-    async def _collect(self) -> list[Message]:
-        """Return a batch: at least one message, and what else comes within the window."""
-        size, window_s = self._mapping.batch_size, self._mapping.maximum_batching_window_s
-        batch: list[Message] = []
-        while not batch:
-            batch = await self._receive(min(size, RECEIVE_SIZE), MAX_WAIT_S)
-        deadline = time.monotonic() + window_s
-        try:
-            while len(batch) < size and window_s:
-                wait_s = deadline - time.monotonic()
-                if wait_s <= 0:
-                    break
-                wanted = min(size - len(batch), RECEIVE_SIZE)
-                batch += await self._receive(wanted, min(MAX_WAIT_S, round(wait_s)))
-        except asyncio.CancelledError:
-            await self._give_back(batch)
-            raise
-        return batch
-
-    async def _receive(self, count: int, wait_s: int) -> list[Message]:
-        """Return what one receive brings; nothing, after a wait, if the endpoint is in trouble."""
-        generation = self._endpoint.generation
-        sqs = self._endpoint.aws.sqs
-        try:
-            if self._queue_url is None:
-                answer = await sqs.get_queue_url(QueueName=self._mapping.queue_name)
-                self._queue_url = answer["QueueUrl"]
-            answer = await sqs.receive_message(
-                QueueUrl=self._queue_url,
-                MaxNumberOfMessages=count,
-                WaitTimeSeconds=wait_s,
-                MessageSystemAttributeNames=["All"],
-                MessageAttributeNames=["All"],
-            )
-        except EndpointError as error:
-            await self._endpoint.recover(error, generation, self._backoff)
-            return []
-        self._endpoint.answered()
-        self._backoff.reset()
-        messages: list[Message] = answer.get("Messages", [])
-        return messages
-
-    async def _process(self, messages: Sequence[Message]) -> None:
-        """Invoke the function, and delete what it has done and what the filters keep from it."""
-        try:
-            by_id = {message["MessageId"]: message for message in messages}
-            arn, region = self._mapping.queue_arn, self._endpoint.app.region
-            every = [record(message, arn, region) for message in messages]
-            passed = [item for item in every if self._passes(item)]
-            unwanted = by_id.keys() - {item["messageId"] for item in passed}
-            await self._delete([by_id[name] for name in unwanted])
-            for ids, payload in events(passed):
-                trace_id = by_id[ids[0]].get("Attributes", {}).get("AWSTraceHeader")
-                result = await self._invoke(payload, trace_id)
-                if result is not None:
-                    failed = failures(result, ids, self._mapping.report_batch_item_failures)
-                    await self._delete([by_id[name] for name in ids if name not in failed])
-        except Exception:
-            _LOG.exception("a batch of %s is left to its queue", self._mapping.queue_name)
-        finally:
-            self._slots.release()
-
-    async def _invoke(self, payload: bytes, trace_id: str | None) -> InvokeResult | None:
-        """Return the outcome; None if the function stayed throttled until it was too late.
-
-        Too late is half of the visibility timeout: the rest is the function's to work in.
-        """
-        backoff = Backoff(0.05, 2.0)
-        deadline = time.monotonic() + self._visibility_s / 2
+    async def _run(self) -> None:
+        backoff = Backoff(0.1, 5.0)
         while True:
             try:
-                return await self._invoker.invoke(
-                    self._mapping.function, payload, trace_id=trace_id
-                )
-            except Throttled:
-                if time.monotonic() > deadline:
-                    return None
+                await self._take(MAX_WAIT_S, backoff)
+            except Exception:
+                _LOG.exception("receiving from %s failed, trying on", self._source.queue_name)
                 await asyncio.sleep(backoff.next_s())
-            except UnknownFunction:
-                _LOG.error("%s feeds an unknown function", self._mapping.queue_name)
-                return None
 
-    async def _delete(self, messages: Sequence[Message]) -> None:
-        await self._in_batches("delete_message_batch", messages, {})
+    async def _help(self) -> None:
+        while await self._take(0, Backoff(0.1, 5.0)):
+            pass
 
-    async def _give_back(self, messages: Sequence[Message]) -> None:
-        """Let another receive messages that no function has seen."""
-        await self._in_batches(
-            "change_message_visibility_batch", messages, {"VisibilityTimeout": 0}
-        )
-
-    async def _in_batches(
-        self, call: str, messages: Sequence[Message], extra: dict[str, Any]
-    ) -> None:
+    async def _take(self, wait_s: int, backoff: Backoff) -> bool:
+        """Receive one batch and have it handled; whether the queue seems to have more."""
+        await self._concurrency.acquire()
+        batch: list[Message] = []
         try:
-            for start in range(0, len(messages), RECEIVE_SIZE):
-                entries = [
-                    {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"], **extra}
-                    for number, message in enumerate(messages[start : start + RECEIVE_SIZE])
-                ]
-                method = getattr(self._endpoint.aws.sqs, call)
-                await method(QueueUrl=self._queue_url, Entries=entries)
-        except EndpointError as error:
-            name = self._mapping.queue_name
-            _LOG.warning("%s: %s of %d messages failed: %s", name, call, len(messages), error)
+            batch = await self._gather(wait_s, backoff)
+        finally:
+            if not batch:
+                self._concurrency.release()
+        if not batch:
+            return False
+        task = asyncio.create_task(self._process(batch))
+        self._batches.add(task)
+        task.add_done_callback(self._batches.discard)
+        is_full = len(batch) >= self._batching.size
+        if is_full and len(self._helpers) < RECEIVERS - 1:
+            helper = asyncio.create_task(self._help())
+            self._helpers.add(helper)
+            helper.add_done_callback(self._helpers.discard)
+        return is_full
 
+    async def _gather(self, wait_s: int, backoff: Backoff) -> list[Message]:
+        """Return what one receive brings and, with a window, what else comes within it."""
+        count = min(self._batching.size, BATCH)
+        batch = await self._source.receive(count, wait_s, backoff)
+        if batch and self._batching.window_s:
+            try:
+                await self._fill(batch, backoff)
+            except asyncio.CancelledError:
+                await self._source.show_again(batch)
+                raise
+        return batch
 
-def _concurrency(mapping: QueueMapping, endpoint: Endpoint) -> int:
-    """Return how many invocations may run at once; more than the function has would only throttle.
+    async def _fill(self, batch: list[Message], backoff: Backoff) -> None:
+        """Add messages until the batch or its payload is full or the window is over."""
+        deadline = time.monotonic() + self._batching.window_s
+        is_busy = len(batch) == BATCH
+        payload = sum(map(size_of, batch))
+        while (missing := self._batching.size - len(batch)) > 0 and payload < MAX_PAYLOAD_BYTES:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return
+            if is_busy:
+                more = await self._receive_all(missing, backoff)
+            elif left_s >= 1:
+                poll_s = min(MAX_WAIT_S, int(left_s))
+                more = await self._source.receive(min(missing, BATCH), poll_s, backoff)
+            else:  # polls wait for whole seconds: the rest is slept, for one last look
+                await asyncio.sleep(left_s)
+                more = await self._receive_all(missing, backoff)
+            batch += more
+            payload += sum(map(size_of, more))
+            is_busy = len(more) >= min(missing, BATCH)
 
-    A throttled batch uses up receives, which would bring healthy messages to the dead-letter queue.
-    """
-    allowed = mapping.maximum_concurrency or MAX_CONCURRENCY
-    function = endpoint.app.functions.get(mapping.function)
-    reserved = function.reserved_concurrency if function else None
-    return min(allowed, reserved) if reserved else allowed
+    async def _receive_all(self, count: int, backoff: Backoff) -> list[Message]:
+        """Return what several receives at once bring, without waiting for more."""
+        counts = [min(BATCH, count - begun) for begun in range(0, count, BATCH)][:RECEIVERS]
+        answers = await asyncio.gather(
+            *(self._source.receive(number, 0, backoff) for number in counts)
+        )
+        return [message for answer in answers for message in answer]
 
-
-def _visibility_s(mapping: QueueMapping, endpoint: Endpoint) -> int:
-    for queue in endpoint.app.queues:
-        if queue.arn == mapping.queue_arn:
-            return int(queue.attributes.get("VisibilityTimeout", _DEFAULT_VISIBILITY_S))
-    return _DEFAULT_VISIBILITY_S
+    async def _process(self, batch: Sequence[Message]) -> None:
+        try:
+            await self._handle(batch)
+        except Exception:
+            _LOG.exception("a batch of %s is left to its queue", self._source.queue_name)
+        finally:
+            self._concurrency.release()

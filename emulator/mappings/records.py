@@ -6,22 +6,31 @@ event source in Lambda".
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from emulator.invocations import InvokeResult
+from emulator.mappings.source import Message
 from emulator.patterns import compile_pattern
-
-Message = Mapping[str, Any]
-"""A message as SQS's ReceiveMessage gives it."""
 
 Record = Mapping[str, Any]
 """A message as a function gets it."""
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-_ENVELOPE_BYTES = 20
+_ENVELOPE = (b'{"Records":[', b"]}")
+_RECORD_BYTES = 700
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A record in JSON, with what tells whose it is."""
+
+    message_id: str
+    group: str | None
+    text: bytes
 
 
 def record(message: Message, queue_arn: str, region: str) -> dict[str, Any]:
@@ -66,21 +75,28 @@ def record_filter(patterns: Sequence[Mapping[str, Any]]) -> Callable[[Record], b
     return passes
 
 
-def events(records: Iterable[Record]) -> Iterator[tuple[list[str], bytes]]:
-    """Yield the records' ids and their event; several only to stay within Lambda's 6 MB."""
-    ids: list[str] = []
-    parts: list[str] = []
-    size = _ENVELOPE_BYTES
+def encode(item: Record) -> Encoded:
+    """Return a record as it stands in the event."""
+    group = item["attributes"].get("MessageGroupId")
+    return Encoded(item["messageId"], group, _ENCODE(item).encode())
+
+
+def first_event(records: Sequence[Encoded]) -> tuple[bytes, int]:
+    """Return the event of the first records and how many it holds: all that fit into 6 MB."""
+    size = len(_ENVELOPE[0]) + len(_ENVELOPE[1])
+    count = 0
     for item in records:
-        text = json.dumps(item, separators=(",", ":"))
-        if ids and size + len(text) > MAX_PAYLOAD_BYTES:
-            yield ids, _event(parts)
-            ids, parts, size = [], [], _ENVELOPE_BYTES
-        ids.append(item["messageId"])
-        parts.append(text)
-        size += len(text) + 1
-    if ids:
-        yield ids, _event(parts)
+        size += len(item.text) + 1
+        if count and size > MAX_PAYLOAD_BYTES:
+            break
+        count += 1
+    texts = b",".join(item.text for item in records[:count])
+    return _ENVELOPE[0] + texts + _ENVELOPE[1], count
+
+
+def size_of(message: Message) -> int:
+    """Return about how many bytes of an event a message takes."""
+    return len(message["Body"]) + _RECORD_BYTES
 
 
 def failures(result: InvokeResult, ids: Sequence[str], is_partial: bool) -> set[str]:
@@ -113,10 +129,6 @@ def _named_failures(payload: bytes) -> set[str] | None:
     return {str(name) for name in named} if all(named) else None
 
 
-def _event(records: Sequence[str]) -> bytes:
-    return f'{{"Records":[{",".join(records)}]}}'.encode()
-
-
 def _json_object(text: str) -> Any:
     try:
         value = json.loads(text)
@@ -134,5 +146,5 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
     if "StringValue" in value:
         result["stringValue"] = value["StringValue"]
     if "BinaryValue" in value:
-        result["binaryValue"] = base64.b64encode(value["BinaryValue"]).decode()
+        result["binaryValue"] = value["BinaryValue"]
     return result

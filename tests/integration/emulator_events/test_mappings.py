@@ -239,7 +239,8 @@ async def test_maximum_concurrency_is_kept_and_used(
 async def test_a_batching_window_gathers_more_than_one_receive_gives(
     aws: Aws, load_app: Callable[[str], Application], running: Running
 ) -> None:
-    app = load_app(QUEUE + FUNCTION % "BatchSize: 25, MaximumBatchingWindowInSeconds: 20")
+    queue = QUEUE.replace("VisibilityTimeout: 1", "VisibilityTimeout: 60")
+    app = load_app(queue + FUNCTION % "BatchSize: 25, MaximumBatchingWindowInSeconds: 20")
     async with running(app, nothing) as invoker:
         await send(aws, app, *[str(number) for number in range(25)])
         await invoker.until(bool)
@@ -249,7 +250,8 @@ async def test_a_batching_window_gathers_more_than_one_receive_gives(
 async def test_a_window_ends_with_what_there_is(
     aws: Aws, load_app: Callable[[str], Application], running: Running
 ) -> None:
-    app = load_app(QUEUE + FUNCTION % "BatchSize: 25, MaximumBatchingWindowInSeconds: 1")
+    queue = QUEUE.replace("VisibilityTimeout: 1", "VisibilityTimeout: 60")
+    app = load_app(queue + FUNCTION % "BatchSize: 25, MaximumBatchingWindowInSeconds: 1")
     async with running(app, nothing) as invoker:
         began = time.perf_counter()
         await send(aws, app, "only")
@@ -283,7 +285,7 @@ async def test_throttling_loses_nothing_and_counts_no_receive(
         ) -> InvokeResult:
             if self.refusals:
                 self.refusals -= 1
-                raise Throttled
+                raise Throttled("busy")
             return await super().invoke(function, payload, trace_id=trace_id)
 
     invoker = Busy(nothing)

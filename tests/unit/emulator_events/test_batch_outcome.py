@@ -13,7 +13,7 @@ import pytest
 
 from emulator.invocations import InvokeResult
 from emulator.mappings import records
-from emulator.mappings.records import events, failures, record, record_filter
+from emulator.mappings.records import encode, failures, first_event, record, record_filter
 
 ALL = {"id1", "id2", "id3"}
 
@@ -77,12 +77,13 @@ def test_record_shape() -> None:  # esm-23
         Attributes=attributes,
         MessageAttributes={
             "text": {"DataType": "String", "StringValue": "v"},
-            "bytes": {"DataType": "Binary", "BinaryValue": b"\x00\xff"},
+            "bytes": {"DataType": "Binary", "BinaryValue": "AP8="},
         },
         MD5OfMessageAttributes="6",
     )
-    ((ids, payload),) = events([record(given, "arn:aws:sqs:us-east-1:1:q", "us-east-1")])
-    assert ids == ["id1"]
+    item = encode(record(given, "arn:aws:sqs:us-east-1:1:q", "us-east-1"))
+    assert (item.message_id, item.group) == ("id1", None)
+    payload, _count = first_event([item])
     assert json.loads(payload) == {
         "Records": [
             {
@@ -115,11 +116,23 @@ def test_record_shape() -> None:  # esm-23
 
 
 def test_a_batch_over_6_mb_becomes_several_invocations() -> None:
-    big = [record(message(number, "x" * 1_000_000), "a", "b") for number in range(10)]
-    parts = list(events(big))
-    assert [name for ids, _ in parts for name in ids] == [f"id{number}" for number in range(10)]
-    assert len(parts) == 2
-    assert all(len(payload) <= records.MAX_PAYLOAD_BYTES for _, payload in parts)
+    waiting = [
+        encode(record(message(number, "x" * 1_000_000, Attributes={}), "a", "b"))
+        for number in range(10)
+    ]
+    invocations = []
+    while waiting:
+        payload, count = first_event(waiting)
+        assert len(payload) <= records.MAX_PAYLOAD_BYTES
+        invocations.append([item["messageId"] for item in json.loads(payload)["Records"]])
+        waiting = waiting[count:]
+    assert len(invocations) == 2
+    assert [name for names in invocations for name in names] == [f"id{n}" for n in range(10)]
+
+
+def test_a_message_that_alone_is_over_6_mb_is_offered_alone() -> None:
+    big = encode(record(message(1, "x" * 7_000_000, Attributes={}), "a", "b"))
+    assert first_event([big, big])[1] == 1
 
 
 @pytest.mark.parametrize(
