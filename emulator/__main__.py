@@ -88,7 +88,15 @@ def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
     if unknown:
         raise StartFailed(f"--prewarm: the template has no function {unknown[0]}")
     addresses = Addresses(options.host, options.port, options.lambda_port)
-    return Emulator(app, sink, addresses=addresses, settings=settings, aws_endpoint=endpoint)
+    return Emulator(
+        app,
+        sink,
+        addresses=addresses,
+        settings=settings,
+        aws_endpoint=endpoint,
+        clock_file=options.clock_file,
+        state_file=options.state_file,
+    )
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, str]:
@@ -193,6 +201,19 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         default=[],
         metavar="FUNCTION=N",
         help="environments to have ready from the start",
+    )
+    add(
+        "--clock-file",
+        type=Path,
+        metavar="PATH",
+        help="eight bytes that say how far the clock is ahead; without it a moved clock is"
+        " forgotten at the end",
+    )
+    add(
+        "--state-file",
+        type=Path,
+        metavar="PATH",
+        help="what schedules have fired, so that a restart neither repeats nor passes over any",
     )
     add("--no-reload", action="store_true", help="keep environments when their code changes")
     add(

@@ -6,11 +6,16 @@ import asyncio
 import contextlib
 import errno
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from emulator import mappings, provision, schedules
 from emulator.aws import Aws
+from emulator.changes import TemplateWatch
+from emulator.clock import Clock
+from emulator.control import Control
 from emulator.gateway import Gateway
 from emulator.http1 import HttpServer
 from emulator.inline import unpack
@@ -18,7 +23,7 @@ from emulator.invoke_api import InvokeApi
 from emulator.logs import Kind, LogSink
 from emulator.runtime import Runtime, RuntimeSettings
 from emulator.senders import AwsSender
-from emulator.template.model import Application
+from emulator.template.model import Application, Function
 
 LOOPBACK = "127.0.0.1"
 _PORTS_TRIED = 200
@@ -57,7 +62,11 @@ class Emulator:
         addresses: Addresses | None = None,
         settings: RuntimeSettings | None = None,
         aws_endpoint: str | None = None,
+        load: Callable[[], Application] | None = None,
+        clock_file: Path | None = None,
+        state_file: Path | None = None,
     ) -> None:
+        """With `load`, the template is read again when its file changes."""
         self.app = app
         self.gateway_urls: dict[str, str] = {}
         self.lambda_url = ""
@@ -65,6 +74,11 @@ class Emulator:
         self._addresses = addresses or Addresses()
         self._settings = settings or RuntimeSettings()
         self._aws_endpoint = aws_endpoint
+        self._load = load
+        self._files = contextlib.ExitStack()
+        self._watching: asyncio.Task[None] | None = None
+        self._clock = Clock(clock_file)
+        self._memory = schedules.Memory(state_file)
         self._exits = contextlib.AsyncExitStack()
         self._servers: list[HttpServer] = []
         self._running: list[_Running] = []
@@ -94,23 +108,29 @@ class Emulator:
             self._sink(Kind.PLATFORM, warning, level="WARNING")
         aws = await self._connect()
         if aws is not None:
-            await provision.provision(self.app, aws)
-        files = self._exits.enter_context(contextlib.ExitStack())
+            await provision.provision(schedules.as_switched(self.app, self._memory), aws)
+        self._exits.enter_context(self._files)
         runtime = self._runtime = Runtime(
-            unpack(self.app.functions, files),
+            unpack(self.app.functions, self._files),
             region=self.app.region,
             sink=self._sink,
             settings=self._settings,
             send=AwsSender(aws) if aws is not None else None,
         )
         await runtime.start()
-        await self._serve(runtime)
+        control = Control(self._clock, runtime.metrics.render)
+        await self._serve(runtime, control)
         if aws is not None:
             self._running.append(mappings.start(self.app, runtime, aws))
-            self._running.append(schedules.start(self.app, runtime, aws))
+            control.schedules = await schedules.start(
+                self.app, runtime, aws, clock=self._clock, memory=self._memory
+            )
+            self._running.append(control.schedules)
 
     async def stop(self) -> None:
         """Accept nothing more, finish or kill what runs; no process is left."""
+        if self._watching is not None:
+            self._watching.cancel()
         for server in self._servers:
             server.stop_listening()
         ending = [running.stop() for running in self._running]
@@ -122,6 +142,19 @@ class Emulator:
         for server in self._servers:
             await server.close()
         await self._exits.aclose()
+
+    def _watch_template(self, runtime: Runtime, invoke_api: InvokeApi) -> None:
+        """Have changed functions run as the template says from then on."""
+        if self._load is None or not self._settings.reload:
+            return
+
+        def apply(app: Application, functions: Mapping[str, Function]) -> None:
+            self.app = app
+            runtime.update(unpack(functions, self._files))
+            invoke_api.describe(app)
+
+        watch = TemplateWatch(self.app, self._load, apply, self._sink)
+        self._watching = asyncio.get_running_loop().create_task(watch.run())
 
     async def _connect(self) -> Aws | None:
         """The AWS endpoint, if the template has anything on it."""
@@ -141,7 +174,7 @@ class Emulator:
             )
         return await self._exits.enter_async_context(Aws(self._aws_endpoint, app.region))
 
-    async def _serve(self, runtime: Runtime) -> None:
+    async def _serve(self, runtime: Runtime, control: Control) -> None:
         addresses = self._addresses
         port = addresses.gateway_port
         for api in self.app.http_apis:
@@ -150,10 +183,11 @@ class Emulator:
             url = await self._listen(gateway.server, addresses.host, port, what)
             self.gateway_urls[api.logical_id] = url
             port = gateway.server.port + 1 if port else 0
-        invoke_api = InvokeApi(runtime, self.app)
+        invoke_api = InvokeApi(runtime, self.app, control)
         self.lambda_url = await self._listen(
             invoke_api.server, LOOPBACK, addresses.lambda_port, "Lambda"
         )
+        self._watch_template(runtime, invoke_api)
 
     async def _listen(self, server: HttpServer, host: str, port: int, what: str) -> str:
         """Listen on the port or the next free one; the server's URL."""

@@ -81,9 +81,12 @@ class Cron:
                 if (year, month) < (start.year, start.month):
                     continue
                 for day in self.days(year, month, monthrange(year, month)[1]):
-                    if (year, month, day) < (start.year, start.month, start.day):
+                    date = (year, month, day)
+                    if date < (start.year, start.month, start.day):
                         continue
                     for hour in self.hours:
+                        if (*date, hour) < (start.year, start.month, start.day, start.hour):
+                            continue
                         for minute in self.minutes:
                             wall = datetime(year, month, day, hour, minute)  # noqa: DTZ001
                             if wall > start:

@@ -1,184 +1,125 @@
-"""Delivers one firing to its target: a function or a queue, with retries and dead letters."""
+"""Delivers firings: one attempt each in their order, retries and dead letters behind them."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
 
 from emulator.aws import error_code
 from emulator.backoff import Backoff
 from emulator.endpoint import Endpoint, EndpointError
 from emulator.invocations import Invoker, Throttled, UnknownFunction
-from emulator.schedules.jobs import SCHEDULER, Job
+from emulator.schedules.firing import Firing
+from emulator.schedules.sending import Sender, Unreachable
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPT_TIMEOUT_S = 10
-_Refused = (*EndpointError, Throttled, UnknownFunction)
+_INVOCATION_TIMEOUT_S = 900  # of Lambda
+_PATIENCE_S = 1.0
+_REFUSED = (*EndpointError, Throttled, UnknownFunction, Unreachable)
 
-
-@dataclass
-class Firing:
-    """One occurrence of a schedule."""
-
-    job: Job
-    due: datetime
-    execution_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    attempts: int = 0
-    began: float = field(default_factory=time.monotonic)
-
-    def payload(self, region: str, account_id: str) -> str:
-        """Return what the target gets: its Input with placeholders filled, or AWS's own event."""
-        given = self.job.target.input
-        if given is None:
-            return self._event(region, account_id)
-        if self.job.source != SCHEDULER:
-            return given
-        for name, value in self._placeholders().items():
-            given = given.replace(f"<aws.scheduler.{name}>", value)
-        return given
-
-    def is_exhausted(self) -> bool:
-        """Return whether the retry policy allows no further attempt."""
-        target = self.job.target
-        age_s = time.monotonic() - self.began
-        return self.attempts > target.maximum_retry_attempts or age_s >= target.maximum_event_age_s
-
-    @property
-    def scheduled_time(self) -> str:
-        """The time it was due, as AWS writes it."""
-        return self.due.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def _placeholders(self) -> Mapping[str, str]:
-        return {
-            "schedule-arn": self.job.arn,
-            "scheduled-time": self.scheduled_time,
-            "execution-id": self.execution_id,
-            "attempt-number": str(self.attempts),
-        }
-
-    def _event(self, region: str, account_id: str) -> str:
-        event = {
-            "version": "0",
-            "id": self.execution_id,
-            "detail-type": "Scheduled Event",
-            "source": self.job.source,
-            "account": account_id,
-            "time": self.scheduled_time,
-            "region": region,
-            "resources": [self.job.arn],
-            "detail": "{}" if self.job.source == SCHEDULER else {},
-        }
-        return json.dumps(event)
+Done = Callable[[Firing], None]
+"""Is told of a firing that is over, delivered or given up."""
 
 
 class Delivery:
-    """Sends firings; what fails is tried again in the background."""
+    """Sends firings; what fails is tried again in the background, as its retry policy says."""
 
-    def __init__(self, endpoint: Endpoint, invoker: Invoker) -> None:
+    def __init__(self, endpoint: Endpoint, invoker: Invoker, done: Done) -> None:
         self._endpoint = endpoint
-        self._invoker = invoker
-        self._retrying: set[asyncio.Task[None]] = set()
+        self._sender = Sender(endpoint, invoker)
+        self._done = done
+        self._running: dict[asyncio.Task[None], Firing] = {}
+        self._slow: dict[str, int] = {}  # attempts by target that nobody waits for any more
 
     async def deliver(self, firing: Firing) -> None:
-        """Make the first attempt, so that firings arrive in the order in which they are due."""
-        error = await self._attempt(firing)
-        if error is not None:
-            task = asyncio.create_task(self._retry(firing, error))
-            self._retrying.add(task)
-            task.add_done_callback(self._retrying.discard)
+        """Return after the first attempt, so that firings arrive in the order they are due.
 
-    async def stop(self) -> None:
-        """Give up on what is being tried again."""
-        for task in self._retrying:
+        A target that keeps an attempt waiting holds the other ones up for a second, and once.
+        """
+        first = asyncio.create_task(self._attempt(firing))
+        task = asyncio.create_task(self._deliver(firing, first))
+        self._running[task] = firing
+        task.add_done_callback(lambda done: self._running.pop(done, None))
+        target = firing.job.target.arn
+        if not self._slow.get(target):
+            await asyncio.wait({first}, timeout=_PATIENCE_S)
+        if not first.done():
+            self._slow[target] = self._slow.get(target, 0) + 1
+            first.add_done_callback(lambda _: self._answered(target))
+
+    async def once(self, firing: Firing) -> str | None:
+        """Make a single attempt; why it failed, or None."""
+        error = await self._attempt(firing)
+        return None if error is None else str(error) or type(error).__name__
+
+    async def stop(self) -> list[Firing]:
+        """Give up on what is not delivered yet; what that is."""
+        undelivered = list(self._running.values())
+        tasks = list(self._running)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._retrying, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return undelivered
+
+    def _answered(self, target: str) -> None:
+        self._slow[target] -= 1
+        if not self._slow[target]:
+            del self._slow[target]
+
+    async def _deliver(self, firing: Firing, first: asyncio.Task[Exception | None]) -> None:
+        backoff = Backoff(1.0, 300.0)
+        try:
+            error = await first
+            while error is not None:
+                if not firing.is_exhausted:
+                    await asyncio.sleep(max(0.0, min(backoff.next_s(), firing.left_s)))
+                if firing.is_exhausted:
+                    await self._bury(firing, error)
+                    break
+                error = await self._attempt(firing)
+        except asyncio.CancelledError:
+            first.cancel()
+            raise
+        except Exception:
+            _LOG.exception("%s could not be fired", firing.job.arn)
+        self._done(firing)
 
     async def _attempt(self, firing: Firing) -> Exception | None:
         """Send it once; return why it was refused."""
         firing.attempts += 1
         generation = self._endpoint.generation
+        invokes = firing.job.target.arn.endswith("lambda:invoke")
         try:
-            async with asyncio.timeout(_ATTEMPT_TIMEOUT_S):
-                await self._send(firing)
-        except _Refused as error:
+            async with asyncio.timeout(_INVOCATION_TIMEOUT_S if invokes else _ATTEMPT_TIMEOUT_S):
+                await self._sender.send(firing)
+        except _REFUSED as error:
             if error_code(error) == "QueueDoesNotExist":
+                self._sender.forget_urls()
+            if error_code(error) == "QueueDoesNotExist" and self._is_declared(firing):
                 await self._endpoint.recover(error, generation, Backoff(0.0, 0.0))
             return error
         return None
 
-    async def _send(self, firing: Firing) -> None:
-        target = firing.job.target
-        app = self._endpoint.app
-        payload = firing.payload(app.region, app.account_id)
-        arn = target.arn.split(":")
-        if arn[2] == "lambda":
-            await self._invoker.invoke_async(arn[6], payload.encode())
-        elif arn[2] == "sqs":
-            await self._send_message(target.arn, payload, group=target.message_group_id)
-        else:
-            _LOG.error("%s: the emulator cannot reach the target %s", firing.job.arn, target.arn)
-
-    async def _send_message(
-        self,
-        queue_arn: str,
-        body: str,
-        *,
-        group: str | None = None,
-        attributes: Mapping[str, str] | None = None,
-    ) -> None:
-        sqs: Any = self._endpoint.aws.sqs
-        url = (await sqs.get_queue_url(QueueName=queue_arn.rsplit(":", 1)[-1]))["QueueUrl"]
-        request: dict[str, Any] = {"QueueUrl": url, "MessageBody": body}
-        if group is not None:
-            request["MessageGroupId"] = group
-        if attributes:
-            request["MessageAttributes"] = {
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
-            }
-        await sqs.send_message(**request)
-
-    async def _retry(self, firing: Firing, error: Exception) -> None:
-        backoff = Backoff(1.0, 300.0)
-        reason: Exception | None = error
-        while reason is not None:
-            error = reason
-            if firing.is_exhausted():
-                await self._bury(firing, error)
-                return
-            await asyncio.sleep(backoff.next_s())
-            reason = await self._attempt(firing)
+    def _is_declared(self, firing: Firing) -> bool:
+        """Whether its queue is the template's, so that making that anew helps."""
+        name = firing.job.target.arn.rpartition(":")[2]
+        return any(queue.name == name for queue in self._endpoint.app.queues)
 
     async def _bury(self, firing: Firing, error: Exception) -> None:
         """Put it into the dead-letter queue, or say that it is lost."""
-        target = firing.job.target
+        target, app = firing.job.target, self._endpoint.app
         text = str(error) or type(error).__name__
         _LOG.error("%s of %s failed: %s", firing.job.arn, firing.scheduled_time, text)
         if target.dead_letter_arn is None:
             return
-        app = self._endpoint.app
-        is_by_attempts = firing.attempts > target.maximum_retry_attempts
-        attributes = {
-            "ERROR_CODE": error_code(error) or type(error).__name__,
-            "ERROR_MESSAGE": text,
-            "EXECUTION_ID": firing.execution_id,
-            "EXHAUSTED_RETRY_CONDITION": (
-                "MaximumRetryAttempts" if is_by_attempts else "MaximumEventAgeInSeconds"
-            ),
-            "RETRY_ATTEMPTS": str(firing.attempts - 1),
-            "SCHEDULED_TIME": firing.scheduled_time,
-            "SCHEDULE_ARN": firing.job.arn,
-            "TARGET_ARN": target.arn,
-        }
+        code = error_code(error) or type(error).__name__
         try:
-            payload = firing.payload(app.region, app.account_id)
-            await self._send_message(target.dead_letter_arn, payload, attributes=attributes)
+            await self._sender.message(
+                target.dead_letter_arn,
+                firing.payload(app.region, app.account_id),
+                attributes=firing.dead_letter(code, text),
+            )
         except EndpointError as other:
             _LOG.error("its dead-letter queue %s failed too: %s", target.dead_letter_arn, other)

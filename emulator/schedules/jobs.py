@@ -1,12 +1,15 @@
-"""What fires when: a schedule or scheduled rule with its expression read."""
+"""What fires when, and at what: a schedule, or one target of a scheduled rule."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime
+from typing import Any
 
-from emulator.cron.expressions import At, Cron, Expression, moment, parse, time_zone
-from emulator.template.model import Application, Target
+from emulator.cron.expressions import moment
+from emulator.schedules.timing import Timing
+from emulator.template.model import Application, Rule, Schedule, Target
 
 SCHEDULER = "aws.scheduler"
 RULES = "aws.events"
@@ -14,74 +17,145 @@ RULES = "aws.events"
 
 @dataclass(frozen=True)
 class Job:
-    """One schedule's target and times; `source` tells EventBridge Scheduler's from a rule's."""
+    """One schedule with its target; `source` tells EventBridge Scheduler's from a rule's.
 
+    `key` is what its ARN ends with, and a rule's target. `modified` is wall time, where the
+    endpoint tells it.
+    """
+
+    key: str
     arn: str
     source: str
-    expression: Expression
-    zone: tzinfo
+    name: str
+    group: str
+    timing: Timing
     target: Target
-    start: datetime | None = None
-    end: datetime | None = None
-
-    def first(self, now: datetime) -> datetime | None:
-        """Return when to fire first, the schedule being new at `now`.
-
-        A rate fires at once and then each period; a time that is past is not made good.
-        """
-        begin = now if self.start is None else max(now, self.start)
-        if isinstance(self.expression, At):
-            once = self.expression.moment(self.zone)
-            return self._within(once if once >= begin else None)
-        if isinstance(self.expression, Cron):
-            just_before = begin - timedelta(microseconds=1)
-            return self._within(self.expression.next_after(just_before, self.zone))
-        if self.start is None or self.start >= now:
-            return self._within(begin)
-        periods = -((self.start - now) // self.expression.period)
-        return self._within(self.start + periods * self.expression.period)
-
-    def following(self, due: datetime, now: datetime) -> datetime | None:
-        """Return when to fire after `due`, for which it is now `now`.
-
-        A clock that was moved, or a machine that slept, leaves times behind: cron fires for each
-        of them, since each may stand for a day's work; a rate fires once for all.
-        """
-        if isinstance(self.expression, At):
-            return None
-        if isinstance(self.expression, Cron):
-            return self._within(self.expression.next_after(due, self.zone))
-        missed = max(0, (now - due) // self.expression.period)
-        return self._within(due + (missed + 1) * self.expression.period)
-
-    def _within(self, due: datetime | None) -> datetime | None:
-        if due is None or (self.end is not None and due > self.end):
-            return None
-        return due
+    enabled: bool = True
+    delete_after: bool = False
+    modified: datetime | None = None
 
 
-def jobs(app: Application) -> list[Job]:
-    """Return every enabled schedule and scheduled rule; raise ExpressionError for a bad one."""
+def of_schedule(answer: Mapping[str, Any]) -> Job:
+    """Return the job of a GetSchedule answer; raise ExpressionError if it has no valid times."""
+    window = answer.get("FlexibleTimeWindow") or {}
+    flexible = window.get("Mode") == "FLEXIBLE"
+    timing = Timing.of(
+        answer["ScheduleExpression"],
+        answer.get("ScheduleExpressionTimezone"),
+        start=_utc(answer.get("StartDate")),
+        end=_utc(answer.get("EndDate")),
+        window_min=int(window.get("MaximumWindowInMinutes") or 0) if flexible else 0,
+    )
+    return Job(
+        key=_resource(answer["Arn"]),
+        arn=answer["Arn"],
+        source=SCHEDULER,
+        name=answer["Name"],
+        group=answer.get("GroupName") or "default",
+        timing=timing,
+        target=_target(answer["Target"]),
+        enabled=answer.get("State") != "DISABLED",
+        delete_after=answer.get("ActionAfterCompletion") == "DELETE",
+        modified=_utc(answer.get("LastModificationDate")),
+    )
+
+
+def of_rule(rule: Mapping[str, Any], targets: list[Mapping[str, Any]]) -> list[Job]:
+    """Return the jobs of a rule of ListRules, one for each target; raise ExpressionError."""
+    timing = Timing.of(rule["ScheduleExpression"])
+    return [
+        Job(
+            key=f"{_resource(rule['Arn'])}#{target['Id']}",
+            arn=rule["Arn"],
+            source=RULES,
+            name=rule["Name"],
+            group="",
+            timing=timing,
+            target=_target(target),
+            enabled=rule.get("State") != "DISABLED",
+        )
+        for target in targets
+    ]
+
+
+def declared(app: Application) -> list[Job]:
+    """Return the schedules and scheduled rules of the template itself."""
     found = [
         Job(
-            arn=_arn(app, "scheduler", f"schedule/{schedule.group}/{schedule.name}"),
+            key=schedule_key(schedule),
+            arn=_arn(app, "scheduler", schedule_key(schedule)),
             source=SCHEDULER,
-            expression=parse(schedule.expression),
-            zone=time_zone(schedule.timezone),
+            name=schedule.name,
+            group=schedule.group,
+            timing=Timing.of(
+                schedule.expression,
+                schedule.timezone,
+                start=moment(schedule.start),
+                end=moment(schedule.end),
+                window_min=schedule.window_min,
+            ),
             target=schedule.target,
-            start=moment(schedule.start),
-            end=moment(schedule.end),
+            enabled=schedule.enabled,
+            delete_after=schedule.delete_after,
         )
         for schedule in app.schedules
-        if schedule.enabled
     ]
     for rule in app.rules:
-        if rule.enabled and rule.schedule_expression is not None:
-            expression = parse(rule.schedule_expression)
-            arn = _arn(app, "events", f"rule/{rule.name}")
-            found += [Job(arn, RULES, expression, UTC, target) for target in rule.targets]
+        if rule.schedule_expression is None:
+            continue
+        arn = _arn(app, "events", f"rule/{rule.name}")
+        timing = Timing.of(rule.schedule_expression)
+        found += [
+            Job(
+                key=rule_key(rule, number),
+                arn=arn,
+                source=RULES,
+                name=rule.name,
+                group="",
+                timing=timing,
+                target=target,
+                enabled=rule.enabled,
+            )
+            for number, target in enumerate(rule.targets)
+        ]
     return found
+
+
+def schedule_key(schedule: Schedule) -> str:
+    """Return the key of a template's schedule."""
+    return f"schedule/{schedule.group}/{schedule.name}"
+
+
+def rule_key(rule: Rule, number: int) -> str:
+    """Return the key of a target of a template's rule, going by the id that provisioning gives."""
+    return f"rule/{rule.name}#target-{number}"
+
+
+def _resource(arn: str) -> str:
+    return arn.split(":", 5)[5]
 
 
 def _arn(app: Application, service: str, resource: str) -> str:
     return f"arn:aws:{service}:{app.region}:{app.account_id}:{resource}"
+
+
+def _target(given: Mapping[str, Any]) -> Target:
+    retry = given.get("RetryPolicy") or {}
+    return Target(
+        arn=given["Arn"],
+        input=given.get("Input"),
+        maximum_event_age_s=int(retry.get("MaximumEventAgeInSeconds", 86_400)),
+        maximum_retry_attempts=int(retry.get("MaximumRetryAttempts", 185)),
+        dead_letter_arn=(given.get("DeadLetterConfig") or {}).get("Arn"),
+        message_group_id=(given.get("SqsParameters") or {}).get("MessageGroupId"),
+        event=given.get("EventBridgeParameters"),
+        input_path=given.get("InputPath"),
+        input_transformer=given.get("InputTransformer"),
+    )
+
+
+def _utc(given: Any) -> datetime | None:
+    """A time as botocore reads it; MiniStack keeps it as it came, which may be text."""
+    if given is None or isinstance(given, datetime):
+        return given.astimezone(UTC) if given is not None else None
+    return moment(str(given))

@@ -1,18 +1,30 @@
-"""Fires an application's schedules: one task, asleep until the next one is due."""
+"""Fires the schedules that the AWS endpoint holds: two tasks, asleep until something is due or new.
+
+Whoever made a schedule, the template or an operator, the endpoint stores it and the emulator fires
+it, never both.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import heapq
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from emulator.aws import Aws
-from emulator.endpoint import Endpoint
+from emulator.clock import Clock
+from emulator.endpoint import Endpoint, EndpointError
 from emulator.invocations import Invoker
-from emulator.schedules.delivery import Delivery, Firing
-from emulator.schedules.jobs import Job, jobs
+from emulator.provision import provision
+from emulator.schedules.delivery import Delivery
+from emulator.schedules.firing import Firing
+from emulator.schedules.jobs import RULES, SCHEDULER, Job, declared, rule_key, schedule_key
+from emulator.schedules.memory import Memory
+from emulator.schedules.stored import Stored
+from emulator.schedules.timetable import Timetable
+from emulator.schedules.watch import Watch
 from emulator.template.model import Application
 
 _LOG = logging.getLogger(__name__)
@@ -20,77 +32,209 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_SLEEP_S = 60.0
 """After it the clock is read again: machines sleep and clocks are set."""
 
-Clock = Callable[[], datetime]
-"""Gives the current time in UTC."""
 
-
-def utc_now() -> datetime:
-    """Return the machine's time."""
-    return datetime.now(UTC)
+class UnknownSchedule(Exception):
+    """There is no schedule of that name."""
 
 
 class Schedules:
     """Running schedules; see `start`."""
 
-    def __init__(self, app: Application, invoker: Invoker, aws: Aws, clock: Clock) -> None:
+    def __init__(
+        self, app: Application, invoker: Invoker, aws: Aws, clock: Clock, memory: Memory
+    ) -> None:
+        self._app = app
         self._clock = clock
-        self._delivery = Delivery(Endpoint(app, aws), invoker)
-        self._jobs = jobs(app)
-        self._due: list[tuple[datetime, int]] = []
-        now = clock()
-        for number, job in enumerate(self._jobs):
-            self._plan(number, job.first(now))
-        self._moved = asyncio.Event()
-        self._task = asyncio.create_task(self._run())
+        self._memory = memory
+        self._aws = aws
+        self._stored = Stored(aws)
+        self._declared = {job.key: job for job in declared(app)}
+        self._delivery = Delivery(Endpoint(app, aws), invoker, self._done)
+        self._timetable = Timetable(memory)
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Read what there is, then fire it; see the function of that name."""
+        if await self._aws.fires_schedules():
+            self._take_over(self._declared)
+        else:
+            watch = Watch(self._aws.endpoint_url)
+            try:
+                await watch.start()
+                self._take_over(await self._stored.jobs())
+            except BaseException:
+                await watch.close()
+                raise
+            self._tasks.append(asyncio.create_task(self._follow(watch)))
+        self._tasks.append(asyncio.create_task(self._run()))
+
+    def check_step(self, until: datetime) -> int:
+        """Return how many firings a clock moved to there brings; raise TooMany."""
+        return self._timetable.check_step(until)
 
     def clock_moved(self) -> None:
         """Look at the clock again: it did not just pass."""
-        self._moved.set()
+        self._timetable.moved(self._clock.now())
+        self._changed.set()
+
+    async def run(self, name: str, group: str) -> list[dict[str, Any]]:
+        """Fire a schedule, or each target of a rule, once and now; what came of it.
+
+        It stays planned as it was. Raises UnknownSchedule.
+        """
+        jobs = [
+            job
+            for job in self._timetable.jobs.values()
+            if job.name == name and (job.group == group or job.source == RULES)
+        ]
+        if not jobs:
+            raise UnknownSchedule(f"There is no schedule {name} in group {group}.")
+        results = []
+        for job in jobs:
+            firing = Firing(job, self._clock.now())
+            error = await self._delivery.once(firing)
+            results.append(
+                {"target": job.target.arn, "time": firing.scheduled_time, "error": error}
+            )
+        return results
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return every schedule with the times of its next and last firing."""
+        rows = []
+        for key, job in sorted(self._timetable.jobs.items()):
+            past, due = self._memory.get(key), self._timetable.planned(key)
+            timing = job.timing
+            rows.append(
+                {
+                    "name": job.name,
+                    "group": job.group,
+                    "kind": "schedule" if job.source == SCHEDULER else "rule",
+                    "expression": timing.text,
+                    "timezone": timing.timezone,
+                    "target": job.target.arn,
+                    "enabled": job.enabled,
+                    "next": _text(due and timing.moment(due, key)),
+                    "last": _text(past.last if past else None),
+                }
+            )
+        return rows
 
     async def stop(self) -> None:
-        """Fire no more."""
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        await self._delivery.stop()
+        """Fire no more; what is not delivered yet counts as missed when the memory lasts."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for firing in await self._delivery.stop():
+            self._memory.missed(firing.job.key, firing.due)
+        self._memory.save()
 
-    def _plan(self, number: int, due: datetime | None) -> None:
-        if due is not None:
-            heapq.heappush(self._due, (due, number))
+    def _take_over(self, jobs: Mapping[str, Job]) -> None:
+        self._timetable.replace(jobs, self._clock.now(), self._clock.offset)
+        for key, job in self._declared.items():
+            if key in jobs:
+                self._memory.switch(key, job.enabled, jobs[key].enabled)
+        for job in jobs.values():
+            self._delete_if_over(job)
+        self._changed.set()
+
+    async def _remake(self) -> None:
+        _LOG.info("schedules are gone; making what the template declares")
+        await provision(as_switched(self._app, self._memory), self._aws)
+
+    async def _follow(self, watch: Watch) -> None:
+        """Take over what changes on the endpoint, and put back what it lost."""
+        try:
+            while True:
+                await watch.changed()
+                try:
+                    jobs = await self._stored.jobs()
+                    if watch.was_away and not self._declared.keys() <= jobs.keys():
+                        await self._remake()
+                        jobs = await self._stored.jobs()
+                except EndpointError as error:
+                    watch.was_away = True
+                    _LOG.debug("schedules cannot be read: %s", error)
+                    continue
+                watch.was_away = False
+                self._take_over(jobs)
+        finally:
+            await watch.close()
 
     async def _run(self) -> None:
         while True:
             await self._sleep_until_due()
-            due, number = heapq.heappop(self._due)
-            job = self._jobs[number]
-            self._plan(number, job.following(due, self._clock()))
-            await self._fire(job, due)
+            taken = self._timetable.take(self._clock.now())
+            if taken is not None:
+                await self._delivery.deliver(Firing(*taken))
 
     async def _sleep_until_due(self) -> None:
         """Return when the earliest schedule is due by the clock."""
         while True:
-            self._moved.clear()
+            self._changed.clear()
             wait_s = _LONGEST_SLEEP_S
-            if self._due:
-                wait_s = min(wait_s, (self._due[0][0] - self._clock()).total_seconds())
+            moment = self._timetable.next_moment()
+            if moment is not None:
+                wait_s = min(wait_s, (moment - self._clock.now()).total_seconds())
             if wait_s <= 0:
                 return
             try:
                 async with asyncio.timeout(wait_s):
-                    await self._moved.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 continue
 
-    async def _fire(self, job: Job, due: datetime) -> None:
+    def _done(self, firing: Firing) -> None:
+        self._memory.fired(firing.job.key, firing.due)
+        self._delete_if_over(firing.job)
+
+    def _delete_if_over(self, job: Job) -> None:
+        """Delete a schedule that is to be deleted after its last firing, if that was it."""
+        past, end = self._memory.get(job.key), job.timing.end
+        has_fired = past is not None and past.last is not None
+        has_ended = end is not None and end <= self._clock.now()
+        is_over = self._timetable.planned(job.key) is None and (has_fired or has_ended)
+        if job.delete_after and job.enabled and is_over:
+            task = asyncio.create_task(self._delete(job))
+            self._tasks.append(task)
+            task.add_done_callback(self._tasks.remove)
+
+    async def _delete(self, job: Job) -> None:
         try:
-            await self._delivery.deliver(Firing(job, due))
-        except Exception:
-            _LOG.exception("%s could not be fired", job.arn)
+            await self._aws.scheduler.delete_schedule(Name=job.name, GroupName=job.group)
+        except EndpointError as error:
+            _LOG.warning("%s is over, but cannot be deleted: %s", job.arn, error)
 
 
-def start(app: Application, invoker: Invoker, aws: Aws, clock: Clock = utc_now) -> Schedules:
-    """Start firing every enabled schedule and scheduled rule, in the running event loop.
+def as_switched(app: Application, memory: Memory) -> Application:
+    """Return the application with its schedules as enabled as somebody has made them since."""
+    schedules = tuple(
+        replace(schedule, enabled=memory.is_enabled(schedule_key(schedule), schedule.enabled))
+        for schedule in app.schedules
+    )
+    rules = tuple(
+        replace(rule, enabled=memory.is_enabled(rule_key(rule, 0), rule.enabled))
+        for rule in app.rules
+    )
+    return replace(app, schedules=schedules, rules=rules)
 
-    Times are the clock's; whoever moves it calls `clock_moved`. Raises ExpressionError, before
-    anything is started, for an expression or time zone that AWS would refuse.
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
+
+
+async def start(
+    app: Application,
+    invoker: Invoker,
+    aws: Aws,
+    *,
+    clock: Clock | None = None,
+    memory: Memory | None = None,
+) -> Schedules:
+    """Start firing every enabled schedule and scheduled rule of the endpoint.
+
+    Times are the clock's; whoever moves it calls `clock_moved`. Raises what the endpoint refuses.
     """
-    return Schedules(app, invoker, aws, clock)
+    schedules = Schedules(app, invoker, aws, clock or Clock(), memory or Memory())
+    await schedules.start()
+    return schedules

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulator import targets as reachable
 from emulator.cron.expressions import ExpressionError, moment, parse, time_zone
 from emulator.patterns import PatternError, compile_pattern
 from emulator.template import catalogue
@@ -39,13 +40,16 @@ class Timetable:
     def add_resources(self) -> None:
         """Add each AWS::Events::Rule and AWS::Scheduler::Schedule."""
         for resource in self.stack.of_kind(catalogue.RULE):
-            properties = resource.properties
-            targets = tuple(self._target(item) for item in properties.sections("Targets"))
-            self._add_rule(resource.logical_id, resource.identity.name, properties, targets)
+            with self.stack.leaving_out(resource.logical_id):
+                properties = resource.properties
+                targets = tuple(self._target(item) for item in properties.sections("Targets"))
+                self._add_rule(resource.logical_id, resource.identity.name, properties, targets)
         for resource in self.stack.of_kind(catalogue.SCHEDULE):
-            properties = resource.properties
-            target = self._target(properties.section("Target"))
-            self._add_schedule(resource.logical_id, resource.identity.name, properties, target)
+            with self.stack.leaving_out(resource.logical_id):
+                properties = resource.properties
+                target = self._target(properties.section("Target"))
+                name = resource.identity.name
+                self._add_schedule(resource.logical_id, name, properties, target)
 
     def add_rule_event(self, logical_id: str, function_arn: str, event: Properties) -> None:
         """Add a function's EventBridgeRule, CloudWatchEvent or Schedule event."""
@@ -100,6 +104,8 @@ class Timetable:
                 start=start,
                 end=end,
                 enabled=self._is_enabled(properties),
+                window_min=_window_min(properties.section("FlexibleTimeWindow")),
+                delete_after=properties.text("ActionAfterCompletion") == "DELETE",
             )
         )
 
@@ -109,8 +115,6 @@ class Timetable:
         reason = None
         if is_scheduled and any(item.input_path or item.input_transformer for item in targets):
             reason = "InputPath and InputTransformer of a scheduled rule are not emulated"
-        if not is_scheduled and any(":lambda:" in item.arn for item in targets):
-            reason = "events go to queues only; let the rule feed a queue, and that the function"
         if reason:
             self.stack.warn(properties.raw.line, f"{properties.where}: {reason}")
 
@@ -131,12 +135,11 @@ class Timetable:
         age = retry.integer("MaximumEventAgeInSeconds", minimum=60, maximum=86_400)
         attempts = retry.integer("MaximumRetryAttempts", minimum=0, maximum=185)
         arn = arn or properties.required_text("Arn")
-        if arn.split(":")[2:3] not in (["sqs"], ["lambda"]):
-            reason = f"{properties.where}: only queues and functions are emulated as targets"
+        if reachable.service(arn) is None:
+            reason = f"{properties.where}: {arn} is not emulated as a target"
             self.stack.warn(properties.line("Arn"), reason)
         if dead_letters.raw and "Arn" not in dead_letters:
-            reason = f"{dead_letters.where}: write the queue's Arn; SAM's own queue is not made"
-            self.stack.warn(dead_letters.raw.line, reason)
+            raise dead_letters.fail("Arn", "is required, or Type: SQS in a function's event")
         return Target(
             arn=arn,
             input=_json_text(properties.get("Input")),
@@ -146,7 +149,21 @@ class Timetable:
             message_group_id=properties.section("SqsParameters").text("MessageGroupId"),
             input_path=properties.text("InputPath"),
             input_transformer=properties.json("InputTransformer"),
+            event=_texts(properties.section("EventBridgeParameters"), ("DetailType", "Source")),
         )
+
+
+def _window_min(window: Properties) -> int:
+    if window.text("Mode") in (None, "OFF"):
+        return 0
+    minutes = window.integer("MaximumWindowInMinutes", minimum=1, maximum=1_440)
+    if minutes is None:
+        raise window.fail("MaximumWindowInMinutes", "is required with Mode: FLEXIBLE")
+    return minutes
+
+
+def _texts(properties: Properties, names: tuple[str, ...]) -> dict[str, str] | None:
+    return {name: properties.required_text(name) for name in names} if properties.raw else None
 
 
 def _check(properties: Properties, key: str, read: Callable[[], object]) -> None:

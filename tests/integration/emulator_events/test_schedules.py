@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import pytest
 
 from emulator.aws import Aws
+from emulator.clock import Clock
 from emulator.invocations import UnknownFunction
 from emulator.provision import provision
-from emulator.schedules import Schedules, start
+from emulator.schedules import Memory, Schedules, start
 from emulator.template.model import Application
 from tests.integration.emulator_events.conftest import (
     REGION,
@@ -56,37 +58,65 @@ ON_QUEUE = """
 """
 
 
-class Clock:
+class StillClock(Clock):
+    """A clock on which time passes when the test says so."""
+
     def __init__(self, text: str) -> None:
-        self.now = datetime.fromisoformat(text)
+        super().__init__()
+        self._began = datetime.fromisoformat(text)
+
+    def now(self) -> datetime:
+        return self._began + self.offset
+
+
+class Started:
+    """Starts schedules on a clock, and moves both."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.clock = StillClock("2026-01-01T00:00:30+00:00")
         self.schedules: Schedules | None = None
 
-    def __call__(self) -> datetime:
-        return self.now
+    async def start(
+        self, app: Application, invoker: ScriptedInvoker, memory: Memory | None = None
+    ) -> Schedules:
+        await provision(app, self.aws)
+        self.schedules = await start(app, invoker, self.aws, clock=self.clock, memory=memory)
+        return self.schedules
 
     def advance(self, by: timedelta) -> None:
-        self.now += by
+        self.clock.advance(by)
         assert self.schedules is not None
         self.schedules.clock_moved()
 
+    async def stop(self) -> None:
+        if self.schedules is not None:
+            await self.schedules.stop()
+            self.schedules = None
+
+
+@pytest.fixture(autouse=True)
+def _account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AWS account for each test: an emulator fires whatever the account has."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{random.randrange(10**11, 10**12)}")
+
 
 @pytest.fixture
-async def clock() -> AsyncIterator[Clock]:
-    clock = Clock("2026-01-01T00:00:30+00:00")
-    yield clock
-    if clock.schedules:
-        await clock.schedules.stop()
+async def started(aws: Aws) -> AsyncIterator[Started]:
+    started = Started(aws)
+    yield started
+    await started.stop()
 
 
 async def test_a_rate_fires_at_once_and_then_each_period(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     app = load_app(ON_FUNCTION % "ScheduleExpression: rate(1 minute)")
     invoker = ScriptedInvoker(nothing)
-    clock.schedules = start(app, invoker, aws, clock)
+    await started.start(app, invoker)
     await invoker.until(lambda events: len(events) == 1)
-    clock.advance(timedelta(seconds=59))
-    clock.advance(timedelta(seconds=1))
+    started.advance(timedelta(seconds=59))
+    started.advance(timedelta(seconds=1))
     await invoker.until(lambda events: len(events) == 2)
     times = [event["time"] for event in invoker.events]
     assert times == ["2026-01-01T00:00:30Z", "2026-01-01T00:01:30Z"]
@@ -100,25 +130,26 @@ async def test_a_rate_fires_at_once_and_then_each_period(
 
 
 async def test_a_rate_that_slept_fires_once_for_all_it_missed(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     app = load_app(ON_FUNCTION % "ScheduleExpression: rate(1 minute)")
     invoker = ScriptedInvoker(nothing)
-    clock.schedules = start(app, invoker, aws, clock)
+    await started.start(app, invoker)
     await invoker.until(lambda events: len(events) == 1)
-    clock.advance(timedelta(minutes=10, seconds=10))
+    started.advance(timedelta(minutes=10, seconds=10))
     await invoker.until(lambda events: len(events) == 2)
-    clock.advance(timedelta(seconds=50))
+    started.advance(timedelta(seconds=50))
     await invoker.until(lambda events: len(events) == 3)
     times = [event["time"] for event in invoker.events]
-    assert times == ["2026-01-01T00:00:30Z", "2026-01-01T00:01:30Z", "2026-01-01T00:11:30Z"]
+    assert times == ["2026-01-01T00:00:30Z", "2026-01-01T00:10:30Z", "2026-01-01T00:11:30Z"]
 
 
 async def test_real_time_passes_by_itself(aws: Aws, load_app: LoadApp) -> None:
     due = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=2)
     app = load_app(ON_FUNCTION % f"ScheduleExpression: at({due:%Y-%m-%dT%H:%M:%S})")
     invoker = ScriptedInvoker(nothing)
-    schedules = start(app, invoker, aws)
+    await provision(app, aws)
+    schedules = await start(app, invoker, aws)
     await invoker.until(bool)
     assert timedelta(0) <= datetime.now(UTC) - due < timedelta(seconds=0.5)
     await schedules.stop()
@@ -126,12 +157,11 @@ async def test_real_time_passes_by_itself(aws: Aws, load_app: LoadApp) -> None:
 
 
 async def test_cron_to_a_queue_in_its_time_zone_with_placeholders(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     app = load_app(ON_QUEUE)
-    await provision(app, aws)
-    clock.schedules = start(app, ScriptedInvoker(nothing), aws, clock)
-    clock.advance(timedelta(days=2))
+    await started.start(app, ScriptedInvoker(nothing))
+    started.advance(timedelta(days=2))
     messages: list[Any] = []
     async with asyncio.timeout(10):
         while len(messages) < 2:
@@ -147,7 +177,7 @@ async def test_cron_to_a_queue_in_its_time_zone_with_placeholders(
 
 
 async def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     class Empty(ScriptedInvoker):
         async def invoke_async(
@@ -164,9 +194,8 @@ async def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue(
         "Arn: !Sub arn:aws:lambda:${AWS::Region}:${AWS::AccountId}:function:gone",
     )
     app = load_app(to_function)
-    await provision(app, aws)
-    clock.schedules = start(app, Empty(nothing), aws, clock)
-    clock.advance(timedelta(days=1))
+    await started.start(app, Empty(nothing))
+    started.advance(timedelta(days=1))
     name = next(queue.name for queue in app.queues if queue.logical_id == "Dead")
     url = (await aws.sqs.get_queue_url(QueueName=name))["QueueUrl"]
     answer = await aws.sqs.receive_message(
@@ -177,12 +206,23 @@ async def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue(
     attributes = {
         name: value["StringValue"] for name, value in message["MessageAttributes"].items()
     }
-    assert attributes["ERROR_CODE"] == "UnknownFunction"
-    assert attributes["EXHAUSTED_RETRY_CONDITION"] == "MaximumRetryAttempts"
-    assert attributes["RETRY_ATTEMPTS"] == "0"
+    arn = f"arn:aws:scheduler:{REGION}:{app.account_id}:schedule/default/{app.schedules[0].name}"
+    assert attributes == {
+        "ERROR_CODE": "ResourceNotFoundException",
+        "ERROR_MESSAGE": "gone",
+        "EXECUTION_ID": attributes["EXECUTION_ID"],
+        "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+        "IS_PAYLOAD_TRUNCATED": "false",
+        "RETRY_ATTEMPTS": "0",
+        "SCHEDULED_TIME": "2026-01-01T01:30:00Z",
+        "SCHEDULE_ARN": arn,
+        "TARGET_ARN": app.schedules[0].target.arn,
+    }
 
 
-async def test_a_refused_delivery_is_tried_again(aws: Aws, load_app: LoadApp, clock: Clock) -> None:
+async def test_a_refused_delivery_is_tried_again(
+    aws: Aws, load_app: LoadApp, started: Started
+) -> None:
     app = load_app(ON_FUNCTION % "ScheduleExpression: rate(1 hour)")
 
     class Hesitant(ScriptedInvoker):
@@ -197,12 +237,12 @@ async def test_a_refused_delivery_is_tried_again(aws: Aws, load_app: LoadApp, cl
             return await super().invoke_async(function, payload, trace_id=trace_id)
 
     invoker = Hesitant(nothing)
-    clock.schedules = start(app, invoker, aws, clock)
+    await started.start(app, invoker)
     await invoker.until(lambda events: len(events) == 1)
 
 
 async def test_disabled_ended_and_future_schedules(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     three = "".join(
         ON_FUNCTION.replace("Work:", f"{name}:").replace("${P}", f"${{P}}-{name}") % properties
@@ -214,19 +254,19 @@ async def test_disabled_ended_and_future_schedules(
     )
     app = load_app(three)
     invoker = ScriptedInvoker(nothing)
-    clock.schedules = start(app, invoker, aws, clock)
-    clock.advance(timedelta(minutes=5))
+    await started.start(app, invoker)
+    started.advance(timedelta(minutes=5))
     await invoker.until(bool)
     assert [event["time"] for event in invoker.events] == ["2026-01-01T00:05:00Z"]
 
 
 async def test_a_scheduled_rule_fires_as_eventbridge_does(
-    aws: Aws, load_app: LoadApp, clock: Clock
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     app = load_app(ON_FUNCTION.replace("ScheduleV2", "Schedule") % "Schedule: 'cron(0 12 * * ? *)'")
     invoker = ScriptedInvoker(nothing)
-    clock.schedules = start(app, invoker, aws, clock)
-    clock.advance(timedelta(hours=12))
+    await started.start(app, invoker)
+    started.advance(timedelta(hours=12))
     await invoker.until(bool)
     (event,) = invoker.events
     assert (event["source"], event["detail"]) == ("aws.events", {})
