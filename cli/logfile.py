@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _BLOCK_BYTES = 256 * 1024
+_KEPT_BYTES = 4096
+"""Of the last line, to know the place again."""
 _OVERLAP_BYTES = 4 * 1024 * 1024
 """How much of `<name>.1` is searched for where a follower was when the file started anew."""
 
@@ -104,13 +106,25 @@ class Follower:
         if self._position.file != self._log:
             yield from self._read()
             self._position = Position(self._log, 0)
-        elif size_of(self._log) < self._position.offset:
+        elif self._is_anew():
             self._position = self._in_older()
             yield from self._read()
             self._position = Position(self._log, 0)
         if most_bytes is not None and size_of(self._log) - self._position.offset > most_bytes:
             self._position = _next_line(Position(self._log, size_of(self._log) - most_bytes))
         yield from self._read()
+
+    def _is_anew(self) -> bool:
+        """Whether the log was begun anew: something else stands before our position."""
+        offset = self._position.offset
+        if size_of(self._log) < offset:
+            return True
+        try:
+            with self._log.open("rb") as opened:
+                opened.seek(offset - len(self._last))
+                return opened.read(len(self._last)) != self._last
+        except OSError:
+            return False
 
     def _in_older(self) -> Position:
         """Where the older part goes on after the last line given; its end if that is not there."""
@@ -140,6 +154,6 @@ class Follower:
                 if not line.endswith(b"\n"):
                     return  # the rest of it is still to come
                 offset += len(line)
-                self._position, self._last = Position(file, offset), line
+                self._position, self._last = Position(file, offset), line[-_KEPT_BYTES:]
                 if text := line.rstrip(b"\n"):
                     yield text

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cli.errors import Failure
 from cli.logfile import Follower, Position, backward, begin, start
-from cli.logview import LEVELS, Entry, Painter, Shown, tell
+from cli.logview import GATEWAY, LEVELS, Entry, Painter, Shown, tell
 from cli.paths import Home
 
 DEFAULT_COUNT = 100
@@ -109,16 +109,19 @@ class Choice:
     level: str | None = None
     traces: Collection[str] | None = None
     requests: Collection[str] = ()
+    _mark: bytes = b""
     _needles: tuple[bytes, ...] = ()
     _naming: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         ids = [form for trace in self.traces or () for form in (trace, xray(trace))]
+        access = b'"kind":"access"'
+        self._mark = access if self.function == GATEWAY else (self.function or "").encode()
         self._needles = tuple(text.encode() for text in (*ids, *self.requests))
 
     def of(self, raw: bytes) -> Entry | None:
         """The line, if it is wanted."""
-        if self.function is not None and self.function.encode() not in raw:
+        if self._mark not in raw:
             return None
         named = not self._restricted or any(needle in raw for needle in self._needles)
         if not named and not self._naming:
@@ -137,7 +140,7 @@ class Choice:
         return self.traces is not None or bool(self.requests)
 
     def _is_of_the_function(self, entry: Entry) -> bool:
-        own = "gateway" if entry.is_access else None
+        own = GATEWAY if entry.is_access else None
         return self.function is None or self.function in {entry.function, own}
 
     def _goes_on(self, entry: Entry) -> bool:

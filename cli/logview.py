@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+GATEWAY = "gateway"
+"""Who speaks in access lines."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _WHO_COLOURS = ("36", "35", "34", "96", "95", "94", "92", "32")
@@ -110,7 +112,7 @@ def tell(entry: Entry, part: str = "emulator") -> Shown | None:
         fields, status = entry.fields, entry.fields["status"]
         text = f"{fields.get('method')} {fields.get('path')} {status}"
         colour = "green" if status < 400 else colour
-        return Shown("gateway", f"{text}  {fields.get('duration_ms', 0):.0f} ms", colour)
+        return Shown(GATEWAY, f"{text}  {fields.get('duration_ms', 0):.0f} ms", colour)
     if "verified" in entry.fields:
         return _webhook(who, entry.fields)
     if entry.said is not None:
