@@ -10,12 +10,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
 from emulator.logs import Kind, LogWriter
+from emulator.metrics import Type
 from emulator.runtime import RuntimeSettings
 from emulator.template.errors import TemplateError
 from emulator.template.parse import load
@@ -52,6 +54,12 @@ async def _run(options: argparse.Namespace) -> int:
             return 0
         interrupted.cancel()
         _started(starting)
+        emulator.runtime.metrics.read(
+            "log_lines_dropped_total",
+            Type.COUNTER,
+            "Log lines that nobody read in time",
+            lambda: [((), sink.dropped)],
+        )
         if options.ready_file is not None:
             _write_ready(options.ready_file, emulator)
         await stopped.wait()
@@ -74,7 +82,8 @@ def _started(starting: asyncio.Future[None]) -> None:
 
 def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
     endpoint = options.aws_endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
-    app = load(options.template, _parameters(options), aws_endpoint=endpoint)
+    read = partial(load, options.template, _parameters(options), aws_endpoint=endpoint)
+    app = read()
     variables = dict(options.env)
     if endpoint is not None:
         variables.setdefault("AWS_ENDPOINT_URL", endpoint)
@@ -94,6 +103,7 @@ def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
         addresses=addresses,
         settings=settings,
         aws_endpoint=endpoint,
+        load=read,
         clock_file=options.clock_file,
         state_file=options.state_file,
     )

@@ -106,6 +106,7 @@ class LogWriter:
         self._lines: list[str] = []
         self._bytes = 0
         self._dropped = 0
+        self.dropped = 0
         self._timer: asyncio.TimerHandle | None = None
         self._writing = False
         self._written = asyncio.Event()
@@ -126,6 +127,7 @@ class LogWriter:
         """Take one line; it is written within milliseconds."""
         if self._bytes > _BUFFER_LIMIT_BYTES:
             self._dropped += 1
+            self.dropped += 1
             return
         line = self._format(Line(kind, message, function, request_id, level, fields))
         self._lines.append(line)

@@ -64,6 +64,10 @@ class InvokeApi:
         ]
         self.server = HttpServer(self._handle, _LIMITS)
 
+    def describe(self, app: Application) -> None:
+        """Tell of these functions from now on."""
+        self._app = app
+
     def _handle(self, request: Request) -> None:
         try:
             _refuse_browsers(request)

@@ -70,7 +70,6 @@ class Runtime:
         self._pools: dict[str, FunctionPool] = {}
         self._queues: dict[str, EventQueue] = {}
         self._watching: asyncio.Task[None] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
         self._account.reserve_for(functions.values())
         for function in functions.values():
             self._add(function)
@@ -91,14 +90,6 @@ class Runtime:
         self._pools[function.name] = pool
         self._queues[function.name] = queue
 
-    def _drop(self, name: str) -> None:
-        queue, pool = self._queues.pop(name), self._pools.pop(name)
-        self._account.on_free.remove(queue.pump)
-        queue.close()
-        closing = self._loop.create_task(pool.close(pool.function.timeout_s))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-
     async def start(self) -> None:
         """Watch the code for changes and have the prewarmed environments started."""
         self._watch()
@@ -112,16 +103,13 @@ class Runtime:
             self._watching = self._loop.create_task(watch(list(self._pools.values()), self._sink))
 
     def update(self, functions: Mapping[str, Function]) -> None:
-        """Go on with these functions: what runs finishes, what comes next is by the new ones."""
-        wanted = {function.name: function for function in functions.values()}
-        self._account.reserve_for(wanted.values())
-        for name in self._pools.keys() - wanted.keys():
-            self._drop(name)
-        for name, function in wanted.items():
-            if name not in self._pools:
+        """Add functions or change them: what runs finishes as it began, what comes next is new."""
+        for function in functions.values():
+            if function.name in self._pools:
+                self._pools[function.name].update(function)
+            else:
                 self._add(function)
-            elif self._pools[name].function != function:
-                self._pools[name].update(function)
+        self._account.reserve_for(self.functions)
         self._watch()
 
     @property
@@ -190,8 +178,7 @@ class Runtime:
             self._watching.cancel()
         for queue in self._queues.values():
             queue.close()
-        closing = [pool.close(grace_s) for pool in self._pools.values()]
-        await asyncio.gather(*closing, *self._closing)
+        await asyncio.gather(*(pool.close(grace_s) for pool in self._pools.values()))
         await self._loop.run_in_executor(None, self._guard.close)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_root, True)
 
