@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 merchant_app = typer.Typer(help="Merchants.", no_args_is_help=True)
 app.add_typer(merchant_app, name="merchant")
+clock_app = typer.Typer(help="Business time.", no_args_is_help=True)
+app.add_typer(clock_app, name="clock")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -64,14 +66,18 @@ def status(as_json: AsJson = False) -> None:
     from cli.paths import Home
     from cli.state import require_running
 
-    urls = asdict(require_running(Home.find()))
+    home = Home.find()
+    urls = asdict(require_running(home))
     if as_json:
         print(json.dumps(urls))
         return
+    from cli import clock
     from cli.database import without_password
 
     for name, value in urls.items():
         print(f"{name:18} {without_password(value) if '://' in value else value}")
+    if offset := clock.ahead(home):
+        print(f"{'clock':18} {clock.words(offset)} ahead of this machine's")
 
 
 @merchant_app.command("create")
@@ -102,6 +108,40 @@ def merchant_create(
             rate_limit_per_min=rate_limit_per_min,
         )
     _print(asdict(created), as_json)
+
+
+@clock_app.command("show")
+def clock_show(as_json: AsJson = False) -> None:
+    """Say what time it is for the business, and how far that is ahead."""
+    from cli import clock
+    from cli.paths import Home
+
+    home = Home.find()
+    shown = clock.show(home)
+    if as_json:
+        print(json.dumps(shown))
+    else:
+        _print({"now": shown["now"], "ahead": clock.words(clock.ahead(home))}, as_json)
+
+
+@clock_app.command("advance")
+def clock_advance(
+    step: Annotated[str, typer.Argument(help="How far: 90s, 15m, 36h, 7d, 2w, 1d12h or PT36H.")],
+    as_json: AsJson = False,
+) -> None:
+    """Move business time forward, in every function and for every schedule at once."""
+    from cli import clock
+    from cli.paths import Home
+    from cli.state import require_running
+
+    by = clock.duration(step)
+    home = Home.find()
+    moved = clock.advance(home, require_running(home), by)
+    if as_json:
+        print(json.dumps(moved))
+        return
+    print(f"It is {moved['now']} now, {clock.words(clock.ahead(home))} ahead.")
+    print(f"Schedules that became due: {moved['schedules_due']}.")
 
 
 @app.command()

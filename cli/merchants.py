@@ -64,12 +64,12 @@ def create(
 
     Raises Failure with what is wrong with the arguments.
     """
-    from paywright.clock import SystemClock  # noqa: PLC0415 - not needed by a warm start
+    from paywright.clock import business_clock  # noqa: PLC0415 - not needed by a warm start
     from paywright.errors import MerchantExists, PaywrightError  # noqa: PLC0415
     from paywright.ids import UuidSource  # noqa: PLC0415
     from paywright.merchants.create import create_merchant  # noqa: PLC0415
 
-    clock = SystemClock()
+    clock = business_clock(str(home.clock_file) if home.clock_file.exists() else None)
     try:
         made = create_merchant(
             connection,

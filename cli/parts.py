@@ -65,6 +65,8 @@ class Emulator(Server):
         )
         self._ready_file = home.run / "emulator.json"
         self._params_file = home.run / "parameters.json"
+        self._clock_file = home.clock_file
+        self._state_file = home.schedules_file
         self.lambda_port = 0
         self.parameters: Mapping[str, str] = {}
         self.aws_endpoint_url = ""
@@ -99,6 +101,8 @@ class Emulator(Server):
                 *("--params-file", str(self._params_file)),
                 *("--aws-endpoint", self.aws_endpoint_url),
                 *("--ready-file", str(self._ready_file)),
+                *("--clock-file", str(self._clock_file)),
+                *("--state-file", str(self._state_file)),
                 *("--log-format", "json"),
                 *(f"--prewarm={name}=1" for name in _PREWARMED),
             ],

@@ -62,6 +62,16 @@ class Home:
         """The webhook secrets that the local receiver verifies with."""
         return self.folder / "receiver.json"
 
+    @property
+    def clock_file(self) -> Path:
+        """How far business time is ahead; functions and emulator map it."""
+        return self.data / "clock"
+
+    @property
+    def schedules_file(self) -> Path:
+        """What the emulator's schedules have fired."""
+        return self.data / "schedules.json"
+
     def make(self) -> None:
         """Make the folders; raise Failure if that is not possible."""
         try:

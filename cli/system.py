@@ -173,6 +173,7 @@ class System:
             "ValkeyUrl": _url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
+            "ClockFile": str(self._home.clock_file),
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
             **self._more_parameters,
         }

@@ -197,7 +197,8 @@ def _show_ready(home: Home, urls: Urls, *, as_json: bool, already: bool = False)
     if as_json:
         print(json.dumps(asdict(urls)), flush=True)
         return
-    from cli.database import without_password  # noqa: PLC0415 - only for people
+    from cli import clock  # noqa: PLC0415 - only for people
+    from cli.database import without_password  # noqa: PLC0415
     from cli.merchants import curl_line, demo  # noqa: PLC0415
 
     merchant = demo(home)
@@ -211,6 +212,9 @@ def _show_ready(home: Home, urls: Urls, *, as_json: bool, already: bool = False)
         ("API key", merchant.api_key),
         ("data and logs", home.folder),
     ]
+    offset = clock.ahead(home)
+    if offset:
+        rows.append(("clock", f"{clock.words(offset)} ahead, until `paywright reset`"))
     print("\nPaywright is already running." if already else "\nPaywright is ready.")
     for name, value in rows:
         print(f"  {name:14} {value}")
