@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulator.gateway import response
+from emulator.gateway.context import AccessLogFormat
+from emulator.gateway.policy import Policy
 from emulator.gateway.routes import RouteTable
-from emulator.gateway.throttle import TokenBucket
+from emulator.gateway.throttle import TokenBucket, bucket
 from emulator.runtime.lines import MAX_LINE_BYTES, LineSplitter
 from emulator.template.model import Route, Throttle
 
@@ -102,6 +104,62 @@ def test_bucket_gives_its_burst_and_then_its_rate() -> None:
     assert [bucket.take() for _ in range(2)] == [True, False]
     now = 100.0
     assert [bucket.take() for _ in range(4)] == [True, True, True, False]
+
+
+def test_what_a_throttle_leaves_open_is_the_accounts() -> None:
+    only_rate = TokenBucket(Throttle(rate=1.0), lambda: 0.0)
+    assert sum(only_rate.take() for _ in range(6_000)) == 5_000
+    assert not TokenBucket(Throttle(rate=5.0, burst=0), lambda: 0.0).take()
+    assert bucket(Throttle(), Throttle(), lambda: 0.0) is None
+
+
+def test_a_routes_throttle_goes_over_its_stages() -> None:
+    limit = bucket(Throttle(burst=1), Throttle(rate=2.0, burst=9), lambda: 0.0)
+    assert limit is not None
+    assert [limit.take() for _ in range(2)] == [True, False]
+
+
+_ARN = "arn:aws:execute-api:us-east-1:1:api/$default/GET/pets/1"
+
+
+@pytest.mark.parametrize(
+    ("statements", "allowed"),
+    [
+        ([("Allow", "execute-api:Invoke", _ARN)], True),
+        ([("Allow", "*", "*")], True),
+        ([("Allow", "execute-api:*", "arn:aws:execute-api:*:*:api/*/GET/*")], True),
+        ([("Allow", "EXECUTE-API:invoke", "arn:aws:execute-api:us-east-?:1:api/*")], True),
+        ([("Allow", "execute-api:ManageConnections", _ARN)], False),
+        ([("Allow", "execute-api:Invoke", "arn:aws:execute-api:*:*:other/*")], False),
+        ([("Allow", "execute-api:Invoke", _ARN.lower())], False),
+        ([("Allow", "execute-api:Invoke", _ARN[:-1])], False),
+        ([("Allow", "*", "*"), ("Deny", "execute-api:Invoke", _ARN)], False),
+        ([("Allow", "*", "*"), ("Deny", "*", "*/POST/*")], True),
+        ([("Deny", "*", "*")], False),
+    ],
+)
+def test_policies(statements: list[tuple[str, str, str]], allowed: bool) -> None:
+    document = {
+        "Statement": [
+            {"Effect": effect, "Action": action, "Resource": [resource, "arn:none"]}
+            for effect, action, resource in statements
+        ]
+    }
+    assert Policy(document).allows(_ARN) is allowed
+
+
+def test_conditions_never_open_a_route() -> None:
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    condition = {"Condition": {"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}}}
+    assert not Policy({"Statement": allow | condition}).allows(_ARN)
+    deny = allow | condition | {"Effect": "Deny"}
+    assert not Policy({"Statement": [allow, deny]}).allows(_ARN)
+
+
+def test_access_log_format() -> None:
+    template = '{"id":"$context.requestId","to":"$context.identity.sourceIp"} $context.none.'
+    line = AccessLogFormat(template).line({"requestId": "r", "identity.sourceIp": "::1"})
+    assert line == '{"id":"r","to":"::1"} -.'
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))
