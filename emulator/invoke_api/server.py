@@ -89,8 +89,13 @@ class InvokeApi:
         refusal = errors.not_emulated if _OPERATION.fullmatch(path) else errors.unknown
         raise refusal(request.method, path)
 
+    @property
+    def _functions(self) -> dict[str, Function]:
+        """As they run now, by name."""
+        return {function.name: function for function in self._runtime.functions}
+
     def _named(self, reference: str, query: Mapping[str, str]) -> Function:
-        return resolve(reference, query.get("Qualifier"), self._app.functions, self._place)
+        return resolve(reference, query.get("Qualifier"), self._functions, self._place)
 
     # -- invoking
 
@@ -155,7 +160,7 @@ class InvokeApi:
     def _list_functions(
         self, request: Request, _names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        functions = list(self._app.functions.values())
+        functions = list(self._runtime.functions)
         page, following = _page(functions, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
         every = query.get("FunctionVersion") == "ALL"
 
@@ -196,7 +201,7 @@ class InvokeApi:
         self._answer(request, lambda: describe.event_invoke(function, self._changed_s()))
 
     def _mappings(self) -> list[dict[str, Any]]:
-        functions, changed_s = self._app.functions, self._changed_s()
+        functions, changed_s = self._functions, self._changed_s()
         return [
             describe.mapping(mapping, functions[mapping.function].arn, changed_s)
             for mapping in self._app.mappings
@@ -227,7 +232,7 @@ class InvokeApi:
     def _get_account(
         self, request: Request, _names: Sequence[str], _query: Mapping[str, str]
     ) -> None:
-        functions = list(self._app.functions.values())
+        functions = list(self._runtime.functions)
         limit = self._runtime.settings.account_concurrency
         reserved = sum(function.reserved_concurrency or 0 for function in functions)
         self._answer(request, lambda: describe.account(functions, limit, limit - reserved))
