@@ -8,14 +8,14 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 from rich.console import Console
 from rich.text import Text
 
-from cli import database, ledger_view
+from cli import clock, database, ledger_view
 from cli.api import Answer, Merchant, call
 from cli.errors import Failure
 from cli.merchants import Demo, demo
@@ -33,7 +33,8 @@ def play(home: Home, urls: Urls) -> None:
     """Play all scenes; Failure as soon as one does not go as it should."""
     merchant = demo(home)
     with database.connect(urls.database_url) as connection:
-        story = _Story(Console(highlight=False), connection, merchant, urls)
+        console = Console(highlight=False)
+        story = _Story(console, connection, merchant, urls, clock.ahead(home))
         event = story.purchase()
         story.manual_capture()
         story.decline()
@@ -43,13 +44,19 @@ def play(home: Home, urls: Urls) -> None:
 
 class _Story:
     def __init__(
-        self, console: Console, connection: psycopg.Connection, merchant: Demo, urls: Urls
+        self,
+        console: Console,
+        connection: psycopg.Connection,
+        merchant: Demo,
+        urls: Urls,
+        ahead: timedelta,
     ) -> None:
         connection.autocommit = True  # each look sees what has been committed by then
         self.console = console
         self._connection = connection
         self._merchant = merchant
         self._urls = urls
+        self._ahead = ahead
         self._client = Merchant(urls.gateway_url, merchant.api_key)
 
     def purchase(self) -> dict[str, Any]:
@@ -143,7 +150,8 @@ class _Story:
                 lambda item: item["type"] == kind and _object_id(item) == payment_id
             )
         created = datetime.fromisoformat(item["payload"]["created_at"])
-        waited_ms = (datetime.fromisoformat(item["received_at"]) - created).total_seconds() * 1000
+        received = datetime.fromisoformat(item["received_at"]) + self._ahead
+        waited_ms = (received - created).total_seconds() * 1000
         verified = "signature verified" if item["verified"] else "SIGNATURE WRONG"
         text = f"webhook {item['type']} {item['id']}: {verified}, {waited_ms:.0f} ms later"
         self._line("✉", text, "yellow")

@@ -29,8 +29,14 @@ merchant_app = typer.Typer(help="Merchants.", no_args_is_help=True)
 app.add_typer(merchant_app, name="merchant")
 clock_app = typer.Typer(help="Business time.", no_args_is_help=True)
 app.add_typer(clock_app, name="clock")
+schedule_app = typer.Typer(help="Schedules and scheduled rules.", no_args_is_help=True)
+app.add_typer(schedule_app, name="schedule")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+ScheduleName = Annotated[str, typer.Argument(help="The schedule's or the rule's name.")]
+Group = Annotated[str | None, typer.Option(help="The schedule's group, where it takes one.")]
+EndpointUrl = Annotated[str | None, typer.Option(help="Another AWS endpoint.")]
+OnAws = Annotated[bool, typer.Option("--aws", help="AWS itself, with your credentials.")]
 
 
 @app.command()
@@ -144,6 +150,101 @@ def clock_advance(
     print(f"Schedules that became due: {moved['schedules_due']}.")
 
 
+@schedule_app.command("list")
+def schedule_list(
+    endpoint_url: EndpointUrl = None, on_aws: OnAws = False, as_json: AsJson = False
+) -> None:
+    """List every schedule and scheduled rule, with its next and its last time."""
+    from cli import schedule, schedule_view
+    from cli.aws import place
+
+    found = schedule.rows(place(endpoint_url, on_aws))
+    if as_json:
+        print(json.dumps([asdict(row) for row in found]))
+    else:
+        schedule_view.table(found)
+
+
+@schedule_app.command("next")
+def schedule_next(
+    name: Annotated[str | None, typer.Argument(help="One schedule; all without it.")] = None,
+    count: Annotated[int, typer.Option("-n", min=1, max=1000, help="How many times.")] = 5,
+    expression: Annotated[
+        str | None, typer.Option(help="Any expression, such as 'cron(0 9 ? * MON-FRI *)'.")
+    ] = None,
+    timezone: Annotated[str, typer.Option(help="The expression's, as Europe/Berlin.")] = "UTC",
+    group: Group = None,
+    endpoint_url: EndpointUrl = None,
+    on_aws: OnAws = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say when a schedule, all of them, or an expression fires next."""
+    from cli import schedule, schedule_view
+    from cli.aws import place
+    from cli.paths import Home
+
+    if expression is not None:
+        if name is not None:
+            raise Failure("Give a schedule's name or an expression, not both.")
+        shown = schedule.of_expression(Home.find(), expression, timezone, count)
+    else:
+        where = place(endpoint_url, on_aws)
+        found = schedule.find(where, name, group) if name else schedule.rows(where)
+        shown = schedule.upcoming(found, count)
+    schedule_view.times(shown, as_json=as_json)
+
+
+@schedule_app.command("run")
+def schedule_run(
+    name: ScheduleName,
+    group: Group = None,
+    endpoint_url: EndpointUrl = None,
+    on_aws: OnAws = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fire a schedule now, once; it stays planned as it was."""
+    from cli import schedule
+    from cli.aws import place
+
+    fired = schedule.run(place(endpoint_url, on_aws), name, group)
+    if as_json:
+        print(json.dumps(fired))
+    for one in fired if not as_json else ():
+        print(f"{one['target']} {'was reached' if one['error'] is None else one['error']}")
+    if any(one["error"] is not None for one in fired):
+        raise typer.Exit(1)
+
+
+@schedule_app.command("enable")
+def schedule_enable(
+    name: ScheduleName,
+    group: Group = None,
+    endpoint_url: EndpointUrl = None,
+    on_aws: OnAws = False,
+) -> None:
+    """Let a schedule fire."""
+    from cli import schedule
+    from cli.aws import place
+
+    schedule.switch(place(endpoint_url, on_aws), name, group, enabled=True)
+    print(f"{name} is enabled.")
+
+
+@schedule_app.command("disable")
+def schedule_disable(
+    name: ScheduleName,
+    group: Group = None,
+    endpoint_url: EndpointUrl = None,
+    on_aws: OnAws = False,
+) -> None:
+    """Let a schedule fire no more, until it is enabled again."""
+    from cli import schedule
+    from cli.aws import place
+
+    schedule.switch(place(endpoint_url, on_aws), name, group, enabled=False)
+    print(f"{name} is disabled.")
+
+
 @app.command()
 def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -178,19 +279,54 @@ def invoke(
     name: Annotated[str, typer.Argument(help="The function, as in template.yaml.")],
     event: Annotated[str, typer.Option(help="A file with the event in JSON; - reads stdin.")],
     log: Annotated[bool, typer.Option("--log", help="Print the end of its log to stderr.")] = False,
+    queue: Annotated[
+        bool, typer.Option("--async", help="Queue the event and do not wait for its end.")
+    ] = False,
 ) -> None:
-    """Run one function with an event and print what it returns."""
+    """Run one function with an event and print what it returns; a schedule's event is queued.
+
+    Ends with 1 if the function fails, or cannot be invoked.
+    """
     from cli import invoke as command
     from cli.paths import Home
+    from cli.samples import read_event
     from cli.state import require_running
 
     home = Home.find()
     urls = require_running(home)
-    result = command.invoke(urls.lambda_url, name, command.read_event(event, home, urls))
+    content = read_event(event, home, urls)
+    wait = not (queue or command.is_scheduled(content))
+    result = command.invoke(urls.lambda_url, name, content, wait=wait)
     if log and result.log_tail:
         print(result.log_tail.rstrip(), file=sys.stderr)
     print(result.payload)
     if result.function_error:
+        raise typer.Exit(1)
+
+
+@app.command()
+def fire(
+    event: Annotated[str, typer.Argument(help="A file with the event in JSON; - reads stdin.")],
+    function: Annotated[
+        str | None, typer.Option(help="Queue it for this function, whatever it is.")
+    ] = None,
+    bus: Annotated[
+        str | None, typer.Option(help="The bus of an EventBridge event, if there are several.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on showing the log until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Send an event the way it would arrive: as a request, or by its queue, bus or schedule."""
+    from cli import fire as command
+    from cli.paths import Home
+    from cli.state import require_running
+
+    home = Home.find()
+    arrived = command.fire(
+        event, home, require_running(home), function=function, bus=bus, follow=follow
+    )
+    if not arrived:
         raise typer.Exit(1)
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from emulator.cron.expressions import moment
-from emulator.schedules.timing import Timing
+from emulator.cron.timing import Timing
 from emulator.template.model import Application, Rule, Schedule, Target
 
 SCHEDULER = "aws.scheduler"

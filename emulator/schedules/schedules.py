@@ -21,7 +21,7 @@ from emulator.provision import provision
 from emulator.schedules.delivery import Delivery
 from emulator.schedules.firing import Firing
 from emulator.schedules.jobs import RULES, SCHEDULER, Job, declared, rule_key, schedule_key
-from emulator.schedules.memory import Memory
+from emulator.schedules.memory import Memory, Past
 from emulator.schedules.stored import Stored
 from emulator.schedules.timetable import Timetable
 from emulator.schedules.watch import Watch
@@ -101,24 +101,30 @@ class Schedules:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return every schedule with the times of its next and last firing."""
-        rows = []
-        for key, job in sorted(self._timetable.jobs.items()):
-            past, due = self._memory.get(key), self._timetable.planned(key)
-            timing = job.timing
-            rows.append(
-                {
-                    "name": job.name,
-                    "group": job.group,
-                    "kind": "schedule" if job.source == SCHEDULER else "rule",
-                    "expression": timing.text,
-                    "timezone": timing.timezone,
-                    "target": job.target.arn,
-                    "enabled": job.enabled,
-                    "next": _text(due and timing.moment(due, key)),
-                    "last": _text(past.last if past else None),
-                }
-            )
-        return rows
+        return [
+            self._row(key, job, self._memory.get(key), self._timetable.planned(key))
+            for key, job in sorted(self._timetable.jobs.items())
+        ]
+
+    @staticmethod
+    def _row(key: str, job: Job, past: Past | None, due: datetime | None) -> dict[str, Any]:
+        timing = job.timing
+        return {
+            "key": key,
+            "name": job.name,
+            "group": job.group,
+            "kind": "schedule" if job.source == SCHEDULER else "rule",
+            "expression": timing.text,
+            "timezone": timing.timezone,
+            "start": _text(timing.start),
+            "end": _text(timing.end),
+            "window_min": int(timing.window.total_seconds()) // 60,
+            "target": job.target.arn,
+            "enabled": job.enabled,
+            "due": _text(due),
+            "next": _text(due and timing.moment(due, key)),
+            "last": _text(past.last if past else None),
+        }
 
     async def stop(self) -> None:
         """Fire no more; what is not delivered yet counts as missed when the memory lasts."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from emulator.cron.expressions import At, Cron, Rate
+from emulator.cron.timing import TooMany
 from emulator.schedules.jobs import Job
 from emulator.schedules.memory import Memory, Past
-from emulator.schedules.timing import TooMany
 
 _LOG = logging.getLogger(__name__)
 _LATE = timedelta(minutes=1)
