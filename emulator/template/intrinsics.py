@@ -27,7 +27,7 @@ NO_VALUE = _NoValue()
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _MAX_CIDR_BLOCKS = 256
 # Aliases of YAML make a small template large: "a billion laughs".
-_MAX_VALUES = 1_000_000
+_MAX_VALUES = 250_000
 _BEYOND = {
     "Fn::ImportValue": "needs another stack; pass the value as a parameter instead",
     "Fn::GetStackOutput": "needs another stack; pass the value as a parameter instead",

@@ -60,6 +60,13 @@ Conditions:
         ("!If [Both, !GetAtt Nothing.Arn, none]", "none"),
         ("!FindInMap [Sizes, !Ref Stage, memory]", "128"),
         ("!Base64 hello", "aGVsbG8="),
+        ("!FindInMap [Sizes, none, memory, {DefaultValue: !Ref Size}]", "3"),
+        ('!Join [",", !Cidr [10.0.0.0/16, 2, 8]]', "10.0.0.0/24,10.0.1.0/24"),
+        ("!Select [0, !GetAZs '']", "us-east-1a"),
+        ("!Select [2, !GetAZs eu-west-1]", "eu-west-1c"),
+        ("{'Fn::Length': !Ref Nets}", "3"),
+        ("{'Fn::ToJsonString': {a: [!Ref Size, true]}}", '{"a":["3",true]}'),
+        ('!Join ["", [a, !Ref "AWS::NoValue", b]]', "ab"),
         ("!Ref Q", "https://sqs.us-east-1.amazonaws.com/000000000000/jobs"),
         ("!GetAtt Q.Arn", "arn:aws:sqs:us-east-1:000000000000:jobs"),
         ("!GetAtt [Q, QueueName]", "jobs"),
@@ -99,6 +106,16 @@ def test_parameters_passed_in(read: Load) -> None:
         ("!Sub '${Nobody}'", {}, "Nobody"),
         ("!Frobnicate x", {}, "template.yaml:24: the intrinsic function Fn::Frobnicate is unknown"),
         ("!ImportValue other", {}, "Fn::ImportValue needs another stack"),
+        (
+            "{'Fn::Transform': {Name: 'AWS::Include'}}",
+            {},
+            "template.yaml:24: Fn::Transform needs a macro that runs on AWS",
+        ),
+        ("{'Fn::ForEach::X': [a, [b], {}]}", {}, "Fn::ForEach::X is not emulated"),
+        ("!Select [0, !Cidr [10.0.0.0/30, 9, 8]]", {}, "template.yaml:24: Fn::Cidr"),
+        ("!Join", {}, "Fn::Join takes a list"),
+        ("!GetAtt Q", {}, "Fn::GetAtt takes a resource's name and an attribute's name"),
+        ("!If [IsProd, a]", {}, "Fn::If takes a condition's name and two values"),
         ("!Select [7, [a]]", {}, "item 7 of 1"),
         ("!If [Never, a, b]", {}, "there is no condition named Never"),
         ("!FindInMap [Sizes, test, memory]", {}, "finds no Sizes / test / memory"),
@@ -337,11 +354,7 @@ def test_schedules_that_aws_refuses(read: Load, properties: str, message: str) -
     assert warning.startswith("template.yaml:9: ")
 
 
-def test_a_rule_that_targets_a_function_is_told(read: Load) -> None:
-    event = "{Type: EventBridgeRule, Properties: {Pattern: {source: [a]}}}"
-    app = read(SAM + f"Resources:{FUNCTION}      Events: {{A: {event}}}\n")
-    (warning,) = app.warnings
-    assert warning.startswith("template.yaml:9: Function Work: Events: A: Properties: events go to")
+def test_a_pattern_that_is_not_valid(read: Load) -> None:
     event = "{Type: EventBridgeRule, Properties: {Pattern: {source: a}}}"
     (warning,) = read(SAM + f"Resources:{FUNCTION}      Events: {{A: {event}}}\n").warnings
     assert '"source" must be an object or an array' in warning
