@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,11 +17,15 @@ _TIMEOUT_S = 35  # a little longer than the gateway's own
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back; `body` is text when it is not JSON."""
+    """What came back; `body` is text when it is not JSON.
+
+    `headers` are by lower-case name; `pairs` are as they came, a name perhaps several times.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Any
+    pairs: Sequence[tuple[str, str]] = ()
 
 
 def call(
@@ -46,7 +50,7 @@ def call(
     finally:
         connection.close()
     received = {name.lower(): value for name, value in response.getheaders()}
-    return Answer(response.status, received, _parsed(content))
+    return Answer(response.status, received, _parsed(content), response.getheaders())
 
 
 @dataclass(frozen=True)

@@ -67,4 +67,4 @@ class LiveLog:
 def _is_told_by_the_gateway(entry: Entry) -> bool:
     if entry.said is not None:
         return entry.said.get("message") == "request" and entry.level == "INFO"
-    return entry.fields.get("kind") == "platform" and entry.message.startswith("REPORT ")
+    return entry.ends

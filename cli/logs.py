@@ -59,21 +59,12 @@ def show(home: Home, wanted: Wanted, *, follow: bool, as_json: bool | None) -> N
         _traced(home, log, wanted.trace) if wanted.trace else None,
         _invoked(log, wanted.request) if wanted.request else frozenset(),
     )
-    follower = Follower(log, _begin(log, wanted, choice, printer))
-    found = False
-    while True:
-        for raw in follower.lines():
-            if _is_before(raw, wanted.since):
-                continue
-            entry = choice.of(raw)
-            if entry is not None:
-                found = printer.print(raw, entry) or found
-        sys.stdout.flush()
-        if not follow:
-            break
-        time.sleep(_POLL_S)
-    if not found:
+    watch = Watch(log, _begin(log, wanted, choice, printer), choice, printer, wanted.since)
+    if not watch.turn() and not follow:
         print("No line of the log is like that.", file=sys.stderr)
+    while follow:
+        time.sleep(_POLL_S)
+        watch.turn()
 
 
 def log_of(home: Home) -> Path:
@@ -150,6 +141,38 @@ class Choice:
         if entry.said is not None:
             return not {"trace_id", "trace_ids", "_aws"} & entry.said.keys()
         return entry.fields.get("kind") == "function" or entry.level != "INFO"
+
+
+class Watch:
+    """Prints, turn by turn, what the log gains."""
+
+    def __init__(
+        self,
+        log: Path,
+        begin_at: Position,
+        choice: Choice,
+        printer: Printer,
+        since: str | None = None,
+    ) -> None:
+        self._follower = Follower(log, begin_at)
+        self._choice = choice
+        self._printer = printer
+        self._since = since
+        self.invoked: dict[str, str] = {}
+        """The functions that something was seen of, by request id."""
+
+    def turn(self) -> int:
+        """Print what is new; how many lines that was."""
+        printed = 0
+        for raw in self._follower.lines():
+            entry = None if _is_before(raw, self._since) else self._choice.of(raw)
+            if entry is None:
+                continue
+            printed += self._printer.print(raw, entry)
+            if entry.request_id and entry.function and not entry.is_access:
+                self.invoked[entry.request_id] = entry.function
+        sys.stdout.flush()
+        return printed
 
 
 class Printer:

@@ -73,6 +73,11 @@ class Entry:
         return str(self.fields.get("message", ""))
 
     @property
+    def ends(self) -> bool:
+        """Whether it tells of an invocation that is over."""
+        return self.fields.get("kind") == "platform" and self.message.startswith("REPORT ")
+
+    @property
     def is_access(self) -> bool:
         """Whether the gateway tells of a request."""
         return self.fields.get("kind") == "access" and isinstance(self.fields.get("status"), int)

@@ -19,7 +19,6 @@ import psycopg
 import pytest
 
 from cli.api import call
-from cli.paths import CHECKOUT
 from cli.state import State
 from emulator.services import ports
 from emulator.services.process import Identity
@@ -213,35 +212,6 @@ def test_an_invocation_prints_the_result_and_the_log(paywright):
     done = paywright.run("invoke", "merchant", "--event=-", "--log", stdin="{}")
     assert json.loads(done.stdout)
     assert "END RequestId" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("function", "event", "status", "payment"),
-    [
-        ("authorize", "authorize_sale", 201, "captured"),
-        ("authorize", "authorize_hold", 201, "authorized"),
-        ("capture", "capture_hold", 200, "captured"),
-    ],
-)
-def test_the_sample_events_work_as_they_are(paywright, function, event, status, payment):
-    for _ in range(2):  # each time anew
-        done = paywright.run("invoke", function, f"--event={CHECKOUT}/events/{event}.json")
-        assert done.returncode == 0, done.stderr
-        answer = json.loads(done.stdout)
-        assert answer["statusCode"] == status, answer
-        assert json.loads(answer["body"])["status"] == payment
-
-
-def test_the_sample_of_a_schedules_event_is_queued_as_the_scheduler_does_it(paywright):
-    done = paywright.run("invoke", "relay", f"--event={CHECKOUT}/events/schedule_relay.json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["queued"] == "relay"
-
-
-def test_the_sample_of_a_queue_s_event_works(paywright):
-    event = f"--event={CHECKOUT}/events/webhook_payment_captured.json"
-    done = paywright.run("invoke", "webhook", event)
-    assert (done.returncode, json.loads(done.stdout)) == (0, {"batchItemFailures": []})
 
 
 def test_reset_is_refused_while_it_runs(paywright):

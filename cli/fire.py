@@ -1,0 +1,60 @@
+"""`paywright fire`: a sample event, sent the way it would arrive, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+
+from cli.arrival import Arrived, send
+from cli.logfile import Position, size_of
+from cli.logs import Choice, Printer, Watch, log_of
+from cli.logview import Painter
+from cli.paths import Home
+from cli.samples import read_event
+from cli.state import Urls
+
+_QUIET_S, _LONGEST_S = 0.7, 5.0
+
+
+def fire(
+    source: str,
+    home: Home,
+    urls: Urls,
+    *,
+    function: str | None = None,
+    bus: str | None = None,
+    follow: bool = False,
+) -> bool:
+    """Send the event and show the log of what it causes; whether it arrived well.
+
+    The log is shown until it falls silent, or with `follow` until interrupted. Raises Failure.
+    """
+    trace = f"{int(time.time()):08x}{secrets.token_hex(12)}"
+    event = json.loads(read_event(source, home, urls, trace=trace))
+    log = log_of(home)
+    since = Position(log, size_of(log))
+    arrived = send(event, urls, trace=trace, function=function, bus=bus)
+    print(arrived.done)
+    if arrived.answer:
+        print(f"\n{arrived.answer}")
+    _show_log(home, since, arrived, follow=follow)
+    return not arrived.failed
+
+
+def _show_log(home: Home, since: Position, arrived: Arrived, *, follow: bool) -> None:
+    choice = Choice(arrived.function, traces={arrived.trace} if arrived.trace else None)
+    watch = Watch(log_of(home), since, choice, Printer(Painter(), as_json=False))
+    print(flush=True)
+    began = last = time.monotonic()
+    while follow or time.monotonic() < min(last + _QUIET_S, began + _LONGEST_S):
+        if watch.turn():
+            last = time.monotonic()
+        time.sleep(0.05)
+    if not watch.invoked:
+        print("The log has nothing of it yet.")
+    print()
+    for request_id, function in watch.invoked.items():
+        print(f"{function}: request {request_id}")
+    if arrived.trace:
+        print(f"All of it: paywright logs --trace {arrived.trace}")
