@@ -50,9 +50,6 @@ class AsgiBridge:
 
     def __call__(self, request: Request) -> None:
         """Serve one request, in a task of its own."""
-        if request.refusal:
-            request.respond(request.refusal)
-            return
         task = asyncio.create_task(self._serve(request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -1,4 +1,7 @@
-"""MiniStack in this process, changed where the emulator needs more of it than it gives."""
+"""MiniStack in this process, changed where the emulator needs more of it than it gives.
+
+Its SQS is replaced, see `facade`; its schedules are stored and not fired.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,7 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
-from emulator.aws_server import EDITION
-from emulator.aws_server.arrivals import Arrivals, WakingAsyncio
+from emulator.aws_server import EDITION, validation
 from emulator.aws_server.versions import Version
 
 _Service = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
@@ -35,10 +37,6 @@ def application(schedules: Version) -> Any:
     Its settings are read from the environment; none of its modules may be imported yet.
     """
     os.environ["MINISTACK_EDITION"] = EDITION
-    concurrency: Any = import_module("ministack.core.concurrency")
-    arrivals = concurrency.esm_wake = Arrivals()
-    sqs: Any = import_module("ministack.services.sqs")
-    sqs.asyncio = WakingAsyncio(arrivals)
     eventbridge: Any = import_module("ministack.services.eventbridge")
     scheduler: Any = import_module("ministack.services.scheduler")
     eventbridge.start_scheduler = scheduler.start_scheduler = _start_nothing
@@ -46,6 +44,7 @@ def application(schedules: Version) -> Any:
     nothing_kept: collections.deque[Any] = collections.deque(maxlen=0)
     eventbridge._events_log_list = lambda: nothing_kept
     _refuse_unknown_buses(eventbridge)
+    validation.adapt(scheduler, eventbridge)
     eventbridge.handle_request = _counting(
         eventbridge.handle_request,
         schedules,

@@ -1,72 +1,78 @@
-"""The endpoint's one port: MiniStack's services and the emulator's own paths."""
+"""The endpoint's one port, and who serves what comes in there."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from urllib.parse import parse_qs
+import os
+from pathlib import Path
 
-from emulator.aws_server import ministack
+from emulator.aws_server import facade, ministack
 from emulator.aws_server.bridge import AsgiBridge
+from emulator.aws_server.control import PREFIX, Control
+from emulator.aws_server.sqs import SqsService, Store, open_journal
+from emulator.aws_server.sqs.service import TARGET_PREFIX, Defaults
 from emulator.aws_server.versions import Version
 from emulator.http1 import HttpServer, Limits, Request
 
 _LIMITS = Limits(head_bytes=65_536, body_bytes=512 * 1024 * 1024)
-_LONGEST_WAIT_S = 20.0
 _GRACE_S = 1.0
-_SCHEDULES_VERSION = b"/_emulator/schedules/version"
 
 
 class AwsServer:
-    """Hands every request to who serves it."""
+    """Hands every request to who serves it. `state` is where things are kept; None: nowhere."""
 
-    def __init__(self) -> None:
-        self._schedules = Version()
-        self._ministack = AsgiBridge(ministack.application(self._schedules))
+    def __init__(self, defaults: Defaults, state: Path | None) -> None:
+        schedules = Version()
+        self._store = Store(open_journal(state))
+        self._sqs = SqsService(self._store, defaults)
+        self._control = Control(self._store, schedules)
+        self._ministack = AsgiBridge(ministack.application(schedules))
+        facade.install(self._sqs)
         self._http = HttpServer(self._dispatch, _LIMITS)
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int) -> None:
-        """Load what was saved, then listen; raises OSError when the port is taken."""
+        """Load what was kept, then listen; raises OSError when the port is taken."""
+        self._store.restore()
         await self._ministack.start()
         await self._http.listen(host, port)
 
     async def stop(self) -> None:
         """Take nothing more, then save."""
-        for task in self._tasks:
-            task.cancel()
+        await self._sqs.stop()
+        await self._control.stop()
         await self._http.close(_GRACE_S)
         await self._ministack.stop()
+        self._store.close()
 
     def _dispatch(self, request: Request) -> None:
-        path, _, query = request.target.partition(b"?")
-        if path == _SCHEDULES_VERSION:
-            task = asyncio.create_task(self._tell_version(request, query))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        if request.refusal:
+            request.respond(request.refusal)
+        elif (request.header(b"x-amz-target") or b"").startswith(TARGET_PREFIX) or _is_query(
+            request
+        ):
+            self._sqs.serve(request)
+        elif request.target.startswith(PREFIX):
+            self._control.serve(request)
         else:
             self._ministack(request)
 
-    async def _tell_version(self, request: Request, query: bytes) -> None:
-        """Answer `?after=N&wait_s=S`: the version once it is not N, at the latest after S."""
-        parameters = parse_qs(query.decode("latin-1"))
-        version = self._schedules.value
-        if "after" in parameters:
-            try:
-                known = int(parameters["after"][0])
-                wait_s = float(parameters.get("wait_s", ["0"])[0])
-            except ValueError:
-                request.respond_json(400, b'{"message":"after and wait_s are numbers"}')
-                return
-            version = await self._schedules.other_than(
-                known, max(0.0, min(wait_s, _LONGEST_WAIT_S))
-            )
-        request.respond_json(200, json.dumps({"version": version}).encode())
+
+def _is_query(request: Request) -> bool:
+    """Whether this is SQS's older protocol; without a signature, MiniStack finds that out."""
+    return b"/sqs/aws4_request" in (request.header(b"authorization") or b"")
 
 
 async def serve(host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set."""
-    server = AwsServer()
+    """Serve until `stop` is set, with MiniStack's settings, from the environment."""
+    environment = os.environ
+    defaults = Defaults(
+        account=environment.get("MINISTACK_ACCOUNT_ID", "000000000000"),
+        region=environment.get("MINISTACK_REGION", "us-east-1"),
+        host=f"{environment.get('MINISTACK_HOST', host)}:{port}",
+    )
+    keeps = environment.get("PERSIST_STATE") == "1"
+    state = Path(environment.get("STATE_DIR", "/tmp/ministack-state")) if keeps else None  # noqa: S108
+    server = AwsServer(defaults, state)
     await server.start(host, port)
     await stop.wait()
     await server.stop()

@@ -89,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._reading_paused = False
         self._writing_paused = False
         self._lingered = 0
+        self.half_closed = False
         self.peer = ""
 
     # -- asyncio.Protocol
@@ -134,6 +135,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Let a half-closed client have its answers; the last of them closes."""
+        self.half_closed = True
         if self._current is None and not self._queue:
             return False
         self._last_request_seen = True

@@ -28,6 +28,7 @@ class Answerer(Protocol):
     """The connection that a request came on."""
 
     peer: str
+    half_closed: bool
 
     @property
     def open(self) -> bool:
@@ -72,6 +73,11 @@ class Request:
     def connected(self) -> bool:
         """Whether the client is still there to be answered."""
         return self._connection.open
+
+    @property
+    def client_waits(self) -> bool:
+        """Whether the client still waits: one that closed its end has most likely gone."""
+        return self._connection.open and not self._connection.half_closed
 
     @property
     def unanswered(self) -> bool:

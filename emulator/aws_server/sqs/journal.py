@@ -1,0 +1,132 @@
+"""What was accepted survives the process: a file of changes, one JSON line each.
+
+Written to the system before the answer goes out, so that a killed process loses nothing; not
+forced to the disk, so that a power cut may. When most of the file is history it is written anew
+with what is left. A line without an end, from a process killed as it wrote, is dropped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+Change = list[Any]
+"""A kind, a queue's key, and what that kind needs; see `Store`."""
+
+_REWRITE_BYTES = 32 * 1024 * 1024
+_REWRITE_FACTOR = 3
+
+
+class Journal(Protocol):
+    """Where changes go."""
+
+    def append(self, change: Change) -> None:
+        """Keep a change; raise OSError, keeping nothing of it, if that is impossible."""
+        ...
+
+    def read(self) -> Iterator[Change]:
+        """Yield what was kept before this process."""
+        ...
+
+    def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
+        """Start anew with these changes, now and whenever the history has grown too long."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file."""
+        ...
+
+
+class NoJournal:
+    """Keeps nothing."""
+
+    def append(self, change: Change) -> None:
+        """Forget it."""
+
+    def read(self) -> Iterator[Change]:
+        """Yield nothing."""
+        yield from ()
+
+    def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class FileJournal:
+    """Keeps changes in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = -1
+        self._size = 0
+        self._rewrite_at = 0
+        self._snapshot: Callable[[], Iterable[Change]] = tuple
+
+    def read(self) -> Iterator[Change]:
+        """Yield what the file holds."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield json.loads(line)
+
+    def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
+        """Write what the snapshot gives to a new file, which takes the old one's place."""
+        self._snapshot = snapshot
+        new = self._path.with_suffix(".new")
+        file = os.open(new, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_APPEND, 0o600)
+        try:
+            size = 0
+            for change in snapshot():
+                size += _write(file, _line(change))
+            new.replace(self._path)
+        except BaseException:
+            os.close(file)
+            raise
+        self.close()
+        self._file, self._size = file, size
+        self._rewrite_at = max(_REWRITE_BYTES, _REWRITE_FACTOR * size)
+
+    def append(self, change: Change) -> None:
+        """Add a line, whole or not at all."""
+        try:
+            self._size += _write(self._file, _line(change))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._size)
+            raise
+        if self._size > self._rewrite_at:
+            self._rewrite_at = 2 * self._size  # should the next line fail
+            self.begin(self._snapshot)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+
+def open_journal(folder: Path | None) -> Journal:
+    """Return the journal of a folder, which is made; without one, nothing is kept."""
+    if folder is None:
+        return NoJournal()
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return FileJournal(folder / "sqs.journal")
+
+
+def _line(change: Change) -> bytes:
+    return json.dumps(change, separators=(",", ":")).encode() + b"\n"
+
+
+def _write(file: int, data: bytes) -> int:
+    written = 0
+    while written < len(data):
+        written += os.write(file, memoryview(data)[written:])
+    return written
