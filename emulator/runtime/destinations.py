@@ -106,7 +106,7 @@ class Settled:
                 "condition": self.condition,
                 "approximateInvokeCount": self.attempts,
             },
-            "requestPayload": json.loads(self.payload),
+            "requestPayload": _loads_or_text(self.payload),
         }
         if self.result is not None:
             context: dict[str, Any] = {"statusCode": 200, "executedVersion": "$LATEST"}

@@ -7,28 +7,23 @@ takes a path in AWS_LAMBDA_RUNTIME_API for invocations but not for reporting INI
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import shutil
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
-from pathlib import Path
 from typing import Protocol
 
 from emulator.http1 import HttpServer, Limits, Request
-from emulator.logs import Kind, LogSink, timestamp
-from emulator.metrics import EMF_MARK, Metrics
+from emulator.logs import Kind, timestamp
+from emulator.metrics import EMF_MARK
 from emulator.runtime import reports, variables
-from emulator.runtime.guard import Guard
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
-from emulator.runtime.leftovers import Leftovers
-from emulator.runtime.lines import LineSplitter
+from emulator.runtime.lines import MAX_OUTPUT_BYTES, LineSplitter
 from emulator.runtime.memory import Footprint
 from emulator.runtime.process import ChildProcess
 from emulator.runtime.reports import Failure, Phase
+from emulator.runtime.surroundings import Surroundings
 from emulator.template.model import Function
 
 # Lambda's quotas page: 6 MB for a synchronous response; the figure is the one in its error message.
@@ -57,19 +52,6 @@ class State(Enum):
     BUSY = auto()
     RETURNING = auto()  # it answered and has not yet asked for more
     ENDED = auto()
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What all environments of one emulator share."""
-
-    region: str
-    extra_variables: Mapping[str, str]
-    tmp_root: Path
-    guard: Guard
-    sink: LogSink
-    metrics: Metrics
-    leftovers: Leftovers
 
 
 class Owner(Protocol):
@@ -124,6 +106,7 @@ class Environment:
         self._init_began = time.perf_counter()
         self._init_ms: float | None = None
         self._failure: Failure | None = None
+        self._is_unwanted = False
         self._memory: Footprint | None = None
 
     async def start(self) -> None:
@@ -225,6 +208,7 @@ class Environment:
 
     def end(self) -> None:
         """Kill it, whatever it does; `ended` follows."""
+        self._is_unwanted = self._failure is None
         if self._process is not None:
             self._process.kill()
         else:
@@ -239,7 +223,7 @@ class Environment:
         elif request.method == "POST" and target.startswith(_INVOCATION):
             self._answered(request, target[len(_INVOCATION) :])
         elif request.method == "POST" and target == _INIT_ERROR:
-            self._failure = _reported(request.body)
+            self._failure = reports.reported(request.body)
             request.respond_json(202, _ACCEPTED)
         else:
             request.respond_json(404, b'{"errorMessage":"Not Found","errorType":"NotFound"}')
@@ -291,7 +275,7 @@ class Environment:
         assert invocation is not None
         if self._process is not None:
             self._process.drain()
-        self._lines.flush()
+        self._flush()
         self._report(invocation, status, failed=function_error is not None)
         self._invocation = None
         self._init_ms = None
@@ -344,7 +328,7 @@ class Environment:
     def _exited(self, code: int) -> None:
         assert self._process is not None
         self._around.guard.remove(self._process.pid)
-        self._lines.flush()
+        self._flush()
         if self._failure is None:
             self._failure = reports.failed("Runtime.ExitError", exit_reason(code))
         invocation = self._invocation
@@ -356,12 +340,11 @@ class Environment:
 
     async def _over(self) -> None:
         """Give everything back, then tell the owner."""
-        init_failed = self.state is State.STARTING and self._failure is not None
+        init_failed = self.state is State.STARTING and not self._is_unwanted
         self.state = State.ENDED
         self._stop_timer()
         if self._failure is not None and init_failed:
             elapsed_ms = (time.perf_counter() - self._init_began) * 1000
-            self._init_ms = None
             self._platform(
                 reports.init_report(elapsed_ms, self.phase, self._failure), level="ERROR"
             )
@@ -378,6 +361,12 @@ class Environment:
             self._timer = None
 
     # -- logs
+
+    def _flush(self) -> None:
+        dropped = self._lines.flush()
+        if dropped:
+            text = f"{dropped} bytes of output were dropped: the log keeps {MAX_OUTPUT_BYTES}"
+            self._platform(f"{text} of one invocation", level="WARNING")
 
     def _explain(self, invocation: Invocation, failure: Failure) -> None:
         """Say in the log what ended an invocation, unless the runtime has said it itself."""
@@ -413,12 +402,3 @@ class Environment:
             level=level,
             trace_id=invocation.trace_id,
         )
-
-
-def _reported(body: bytes) -> Failure:
-    """The failure that a runtime reports of its INIT: AWS's type for it is in the body."""
-    try:
-        error_type = json.loads(body)["errorType"]
-    except (ValueError, TypeError, KeyError):
-        error_type = "Runtime.Unknown"
-    return reports.failed(str(error_type), "INIT failed", body)

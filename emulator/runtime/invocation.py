@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from dataclasses import dataclass
 
 from emulator.invocations import InvokeResult
@@ -11,6 +12,19 @@ from emulator.template.model import Function
 
 # The Invoke API returns the last 4 KB of the log (its reference, LogType).
 _TAIL_BYTES = 4_096
+# As Go names them, in which Lambda's supervisor is written.
+_SIGNALS: dict[int, str] = {
+    signal.SIGHUP: "hangup",
+    signal.SIGINT: "interrupt",
+    signal.SIGILL: "illegal instruction",
+    signal.SIGABRT: "aborted",
+    signal.SIGBUS: "bus error",
+    signal.SIGFPE: "floating point exception",
+    signal.SIGKILL: "killed",
+    signal.SIGSEGV: "segmentation fault",
+    signal.SIGPIPE: "broken pipe",
+    signal.SIGTERM: "terminated",
+}
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +74,5 @@ def exit_reason(code: int) -> str:
     if code == 0:
         return "Runtime exited without providing a reason"
     if code < 0:
-        names = {-9: "killed", -11: "segmentation fault", -6: "aborted", -15: "terminated"}
-        return f"Runtime exited with error: signal: {names.get(code, -code)}"
+        return f"Runtime exited with error: signal: {_SIGNALS.get(-code, -code)}"
     return f"Runtime exited with error: exit status {code}"

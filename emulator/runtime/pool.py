@@ -12,11 +12,12 @@ from collections.abc import Callable
 from emulator.invocations import ACCOUNT_LIMIT, Throttled
 from emulator.logs import Kind
 from emulator.runtime.concurrency import Account, StartGate
-from emulator.runtime.environment import Environment, State, Surroundings
+from emulator.runtime.environment import Environment, State
 from emulator.runtime.invocation import Invocation, error_payload
 from emulator.runtime.memory import MemoryWatch
 from emulator.runtime.reports import Phase
 from emulator.runtime.settings import RuntimeSettings
+from emulator.runtime.surroundings import Surroundings
 from emulator.template.model import Function
 
 _HELD_BACK_NOTE_S = 10.0

@@ -6,6 +6,7 @@ execution environment lifecycle", and streams that people published).
 
 from __future__ import annotations
 
+import json
 import math
 import platform
 from dataclasses import dataclass
@@ -45,6 +46,15 @@ class Failure:
 def failed(error_type: str, message: str, reported: bytes | None = None) -> Failure:
     """Return the failure of a runtime that ended or gave up."""
     return Failure(error_type, message, f"Status: error\tError Type: {error_type}", reported)
+
+
+def reported(body: bytes) -> Failure:
+    """Return the failure of an INIT as the runtime itself reports it."""
+    try:
+        error_type = json.loads(body)["errorType"]
+    except (ValueError, TypeError, KeyError):
+        error_type = "Runtime.Unknown"
+    return failed(str(error_type), "INIT failed", body)
 
 
 def timed_out(limit_s: float) -> Failure:

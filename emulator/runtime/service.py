@@ -14,7 +14,6 @@ from emulator.logs import LogSink
 from emulator.metrics import Labels, Metrics, Type
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.destinations import Message, Send
-from emulator.runtime.environment import Surroundings
 from emulator.runtime.events import EventQueue, Run
 from emulator.runtime.guard import Guard
 from emulator.runtime.invocation import Invocation
@@ -22,6 +21,7 @@ from emulator.runtime.leftovers import Leftovers
 from emulator.runtime.pool import FunctionPool
 from emulator.runtime.reload import watch
 from emulator.runtime.settings import RuntimeSettings
+from emulator.runtime.surroundings import Surroundings
 from emulator.template.model import Function
 from emulator.tracing import new_trace_id
 
@@ -116,6 +116,11 @@ class Runtime:
     def functions(self) -> tuple[Function, ...]:
         """All functions, in the template's order."""
         return tuple(pool.function for pool in self._pools.values())
+
+    @property
+    def tmp_root(self) -> Path:
+        """The folder that holds every environment's TMPDIR."""
+        return self._tmp_root
 
     def pool(self, function: str) -> FunctionPool:
         """The environments of one function; raises UnknownFunction."""

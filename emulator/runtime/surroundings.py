@@ -1,0 +1,25 @@
+"""What all environments of one emulator share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from emulator.logs import LogSink
+from emulator.metrics import Metrics
+from emulator.runtime.guard import Guard
+from emulator.runtime.leftovers import Leftovers
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """Handed to every environment as it is made."""
+
+    region: str
+    extra_variables: Mapping[str, str]
+    tmp_root: Path
+    guard: Guard
+    sink: LogSink
+    metrics: Metrics
+    leftovers: Leftovers
