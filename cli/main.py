@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import queue_commands
 from cli.errors import Failure
+from cli.options import AsJson, EndpointUrl, OnAws
 
 app = typer.Typer(
     name="paywright",
@@ -31,12 +33,10 @@ clock_app = typer.Typer(help="Business time.", no_args_is_help=True)
 app.add_typer(clock_app, name="clock")
 schedule_app = typer.Typer(help="Schedules and scheduled rules.", no_args_is_help=True)
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(queue_commands.app, name="queue")
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ScheduleName = Annotated[str, typer.Argument(help="The schedule's or the rule's name.")]
 Group = Annotated[str | None, typer.Option(help="The schedule's group, where it takes one.")]
-EndpointUrl = Annotated[str | None, typer.Option(help="Another AWS endpoint.")]
-OnAws = Annotated[bool, typer.Option("--aws", help="AWS itself, with your credentials.")]
 
 
 @app.command()
