@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from importlib.util import cache_from_source
 from pathlib import Path
 
 from watchfiles import DefaultFilter, awatch
@@ -32,6 +34,8 @@ async def watch(pools: Sequence[FunctionPool], sink: LogSink) -> None:
     )
     async for batch in changes:
         paths = [Path(path) for _, path in batch]
+        for path in paths:
+            _forget_compiled(path)
         for pool, pool_roots in roots.items():
             changed = [path for path in paths if any(path.is_relative_to(r) for r in pool_roots)]
             if changed and pool.environments:
@@ -41,6 +45,13 @@ async def watch(pools: Sequence[FunctionPool], sink: LogSink) -> None:
                     function=pool.function.name,
                 )
                 pool.retire()
+
+
+def _forget_compiled(path: Path) -> None:
+    """Python takes a compiled file for current whose source has the same second and size."""
+    if path.suffix == ".py":
+        with contextlib.suppress(OSError):
+            Path(cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def _roots(pool: FunctionPool) -> tuple[Path, ...]:
