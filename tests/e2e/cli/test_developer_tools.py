@@ -56,7 +56,8 @@ def invoked(paywright) -> _Done:
 
 
 def test_there_is_a_sample_of_everything():
-    app = load(CHECKOUT / "template.yaml", {"ValkeyUrl": "redis://127.0.0.1"})
+    values = dict.fromkeys(("ValkeyUrl", "DatabaseUrl", "HousekeepingDatabaseUrl"), "x")
+    app = load(CHECKOUT / "template.yaml", {**values, "PiiKey": "x"})
     assert {f"schedule_{schedule.name}" for schedule in app.schedules} <= set(_SAMPLES)
     routes = {route.function for api in app.http_apis for route in api.routes}
     sources = routes | {mapping.function for mapping in app.mappings}
@@ -76,7 +77,7 @@ def test_a_sample_is_fired_the_way_it_would_arrive(fired, sample):
         text = done.stdout.partition("\n\n")[2].partition("\n\n")[2]
         answer, _ = json.JSONDecoder().raw_decode(text)
         assert body.items() <= answer.items()
-        assert any(line.split()[1:3] == ["gateway", line.split()[2]] for line in rest if line)
+        assert any(line.split()[1:2] == ["gateway"] for line in rest), done.stdout
         assert any(line.startswith(f"{kind}: request ") for line in rest)
     elif kind == "bus":
         assert first.startswith("Put payment.captured on the bus payment-events: event ")
@@ -140,47 +141,24 @@ def test_a_function_that_fails_is_told_by_the_exit_code(paywright):
     assert "Traceback" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("event", "words"),
-    [
-        (
-            {"Records": [{"EventSource": "aws:sns", "Sns": {}}]},
-            "Nothing here sends events of aws:sns",
-        ),
-        ({"Records": [{"eventSource": "aws:s3", "s3": {}}]}, "Nothing here sends events of aws:s3"),
-        ({"httpMethod": "GET", "requestContext": {}}, "payload format 1.0"),
-        ({"hello": "world"}, "This is no event of an HTTP API"),
-        ([], "This is no event of an HTTP API"),
-        ({"requestContext": {"http": {}}}, "This event of an HTTP API is incomplete"),
-        (
-            {"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": "{}"},
-            "does not name it in `resources`",
-        ),
-        (
-            {
-                "detail-type": "Scheduled Event",
-                "source": "aws.scheduler",
-                "detail": "{}",
-                "resources": ["arn:aws:scheduler:us-east-1:000000000000:schedule/default/nobody"],
-            },
-            "nobody was not fired: There is no schedule nobody",
-        ),
-        (
-            {"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "a:b:nobody", "body": ""}]},
-            "GetQueueUrl was refused",
-        ),
-        (
-            {"detail-type": "x", "source": "y", "detail": {}, "bus": "nobody"},
-            "The bus nobody refused the event",
-        ),
-    ],
-)
-def test_what_cannot_be_fired_is_told_in_a_sentence(paywright, event, words):
-    bus = ["--bus", event["bus"]] if isinstance(event, dict) and "bus" in event else []
-    done = paywright.run("fire", "-", *bus, stdin=json.dumps(event))
-    assert (done.returncode, done.stdout) == (1, "")
-    assert words in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_what_is_for_nobody_is_told_in_a_sentence(paywright):
+    schedule = {
+        "detail-type": "Scheduled Event",
+        "source": "aws.scheduler",
+        "detail": "{}",
+        "resources": ["arn:aws:scheduler:us-east-1:000000000000:schedule/default/nobody"],
+    }
+    queue = {"Records": [{"eventSource": "aws:sqs", "eventSourceARN": "a:b:nobody", "body": ""}]}
+    bus = {"detail-type": "x", "source": "y", "detail": {}}
+    for event, words in (
+        (schedule, "There is no schedule nobody"),
+        (queue, "GetQueueUrl was refused"),
+        (bus, "The bus nobody refused the event"),
+    ):
+        done = paywright.run("fire", "-", "--bus=nobody", stdin=json.dumps(event))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_any_event_can_be_queued_for_a_function(paywright):
