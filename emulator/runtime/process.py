@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import subprocess
 import threading
@@ -14,6 +15,8 @@ from pathlib import Path
 _READ_BYTES = 65_536
 _DRAIN_READS = 32
 _PAUSE_S = 0.01
+# Lambda's quotas page: file descriptors of an environment.
+_MAX_DESCRIPTORS = 1_024
 
 
 class ChildProcess:
@@ -56,6 +59,7 @@ class ChildProcess:
         finally:
             os.close(write_end)
         self.pid = self._popen.pid
+        _limit_descriptors(self.pid)
         self._listen()
         self._watch_exit()
 
@@ -127,3 +131,13 @@ class ChildProcess:
         self.drain()
         self._close_output()
         self._on_exit(code)
+
+
+def _limit_descriptors(pid: int) -> None:
+    """Set the child's limit from outside: a function run between fork and exec would cost vfork."""
+    if hasattr(resource, "prlimit"):
+        with contextlib.suppress(OSError):
+            _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            unlimited = hard == resource.RLIM_INFINITY
+            limit = _MAX_DESCRIPTORS if unlimited else min(hard, _MAX_DESCRIPTORS)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (limit, limit))

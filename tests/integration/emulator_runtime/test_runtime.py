@@ -237,8 +237,9 @@ async def test_reserved_concurrency_throttles(logs: LogKeeper, tmp_path: Path) -
     function = function_of("sleeper", tmp_path, reserved_concurrency=1)
     async with runtime_of(function, logs=logs) as runtime:
         first = runtime.submit("sleeper", _sleep(0.2))
-        with pytest.raises(Throttled):
+        with pytest.raises(Throttled) as caught:
             runtime.submit("sleeper", _sleep(0))
+        assert caught.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
         await first
         await runtime.invoke("sleeper", _sleep(0))
 
@@ -252,8 +253,9 @@ async def test_account_concurrency_is_shared_by_the_unreserved(
     settings = RuntimeSettings(account_concurrency=2, reload=False)
     async with runtime_of(*functions, reserved, logs=logs, settings=settings) as runtime:
         running = [runtime.submit(name, _sleep(0.3)) for name in "aac"]
-        with pytest.raises(Throttled):
+        with pytest.raises(Throttled) as caught:
             runtime.submit("b", _sleep(0))
+        assert caught.value.reason == "ConcurrentInvocationLimitExceeded"
         await asyncio.gather(*running)
         await runtime.invoke("b", _sleep(0))
 
