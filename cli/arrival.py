@@ -15,7 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from cli import aws, schedule
+from cli import aws
 from cli.api import call
 from cli.errors import Failure
 from cli.invoke import invoke
@@ -221,6 +221,8 @@ def _schedule(event: Mapping[str, Any], urls: Urls) -> Arrived:
         *group, name = resource.split("/")[1:]
     except (KeyError, IndexError, TypeError, ValueError):
         raise Failure("This event of a schedule does not name it in `resources`.") from None
+    from cli import schedule  # noqa: PLC0415 - loads the database's driver
+
     fired = schedule.run(urls, name, group[0] if group else None)
     targets = [one["target"] for one in fired]
     errors = [f"{one['target']}: {one['error']}" for one in fired if one["error"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import time
 
@@ -14,7 +15,7 @@ from cli.paths import Home
 from cli.samples import read_event
 from cli.state import Urls
 
-_QUIET_S, _LONGEST_S = 0.7, 5.0
+_QUIET_S = 0.7
 
 
 def fire(
@@ -25,10 +26,12 @@ def fire(
     function: str | None = None,
     bus: str | None = None,
     follow: bool = False,
+    patience_s: float = 5.0,
 ) -> bool:
     """Send the event and show the log of what it causes; whether it arrived well.
 
-    The log is shown until it falls silent, or with `follow` until interrupted. Raises Failure.
+    For a first line it waits that long, then until the log falls silent about it, or with `follow`
+    until interrupted. Raises Failure.
     """
     trace = f"{int(time.time()):08x}{secrets.token_hex(12)}"
     event = json.loads(read_event(source, home, urls, trace=trace))
@@ -38,18 +41,18 @@ def fire(
     print(arrived.done)
     if arrived.answer:
         print(f"\n{arrived.answer}")
-    _show_log(home, since, arrived, follow=follow)
+    _show_log(home, since, arrived, math.inf if follow else patience_s)
     return not arrived.failed
 
 
-def _show_log(home: Home, since: Position, arrived: Arrived, *, follow: bool) -> None:
+def _show_log(home: Home, since: Position, arrived: Arrived, patience_s: float) -> None:
     choice = Choice(arrived.function, traces={arrived.trace} if arrived.trace else None)
     watch = Watch(log_of(home), since, choice, Printer(Painter(), as_json=False))
     print(flush=True)
-    began = last = time.monotonic()
-    while follow or time.monotonic() < min(last + _QUIET_S, began + _LONGEST_S):
+    until = time.monotonic() + patience_s
+    while time.monotonic() < until:
         if watch.turn():
-            last = time.monotonic()
+            until = time.monotonic() + (_QUIET_S if patience_s < math.inf else patience_s)
         time.sleep(0.05)
     if not watch.invoked:
         print("The log has nothing of it yet.")
