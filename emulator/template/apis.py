@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from emulator.template import catalogue
 from emulator.template.authorization import Authorization
+from emulator.template.definitions import Definition
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Cors, HttpApi, Route, Throttle
 from emulator.template.properties import Properties
@@ -17,8 +18,7 @@ _EVENT_PROPERTIES = frozenset(
     {"ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "RouteSettings", "TimeoutInMillis"}
 )
 _NOT_READ = {
-    "DefinitionBody": "is not read; declare routes as function events",
-    "DefinitionUri": "is not read; declare routes as function events",
+    "DefinitionUri": "is not read; write it as DefinitionBody, or routes as function events",
     "Domain": "is not emulated; the API answers on its own port",
     "DisableExecuteApiEndpoint": "is not emulated; the API answers on its own port",
 }
@@ -104,19 +104,24 @@ class Apis:
         """Return the API's routes with what protects them and what RouteSettings gives them."""
         settings = properties.section("RouteSettings")
         authorization = Authorization(self.stack, properties.section("Auth"), self.functions)
+        definition = Definition(self.stack, properties.section("DefinitionBody"))
+        definition.add_authorizers(authorization)
         declared = self.routes.get(api_id, [])
         keys = [one.route.key for one in declared]
+        routes = [route for route in definition.routes(authorization) if route.key not in keys]
+        keys += [route.key for route in routes]
         for key in settings:
             if key not in keys:
                 self.stack.warn(settings.line(key), f"{settings.where}: there is no route {key}")
-        routes = []
         for one in declared:
-            key, throttle = one.route.key, one.route.throttle
-            if throttle == Throttle():
-                throttle = _throttle(settings.section(key))
-            protection = authorization.protection(key, one.event.section("Auth"))
-            routes.append(replace(one.route, throttle=throttle, protection=protection))
-        return tuple(routes)
+            protection = authorization.protection(one.route.key, one.event.section("Auth"))
+            routes.append(replace(one.route, protection=protection))
+        return tuple(
+            replace(route, throttle=_throttle(settings.section(route.key)))
+            if route.throttle == Throttle()
+            else route
+            for route in routes
+        )
 
     def _access_log_format(self, settings: Properties) -> str | None:
         template = settings.text("Format")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from emulator.template.errors import TemplateError
-from emulator.template.source import Map
+from emulator.template.source import Map, read
 
 
 class _NoValue:
@@ -31,7 +31,6 @@ _MAX_VALUES = 250_000
 _BEYOND = {
     "Fn::ImportValue": "needs another stack; pass the value as a parameter instead",
     "Fn::GetStackOutput": "needs another stack; pass the value as a parameter instead",
-    "Fn::Transform": "needs a macro that runs on AWS; write its result into the template",
 }
 _CONDITION_FUNCTIONS = ("Fn::Equals", "Fn::And", "Fn::Or", "Fn::Not", "Condition")
 
@@ -75,6 +74,7 @@ class Resolver:
             "Fn::Cidr": self._fn_cidr,
             "Fn::GetAZs": self._fn_get_azs,
             "Fn::Length": self._fn_length,
+            "Fn::Transform": self._fn_transform,
             **{name: self._refuse(name, reason) for name, reason in _BEYOND.items()},
             **dict.fromkeys(_CONDITION_FUNCTIONS[:-1], self._fn_condition),
         }
@@ -258,6 +258,18 @@ class Resolver:
 
     def _fn_length(self, value: Any, line: int) -> int:
         return len(self._list(self.resolve(value, line), "Fn::Length", line))
+
+    def _fn_transform(self, value: Any, line: int) -> Any:
+        """Return what AWS::Include takes in from a file beside the template."""
+        macro = self.resolve(value, line)
+        parameters = macro.get("Parameters") if isinstance(macro, Map) else None
+        location = parameters.get("Location") if isinstance(parameters, Map) else None
+        if not isinstance(location, str) or macro.get("Name") != "AWS::Include":
+            reason = "Fn::Transform needs a macro that runs on AWS; write its result here instead"
+            raise self.fail(line, reason)
+        if location.startswith("s3://"):
+            raise self.fail(line, f"AWS::Include: {location} is not a file beside the template")
+        return self.resolve(read(self.path.parent / location), line)
 
     def _refuse(self, name: str, reason: str) -> Callable[[Any, int], Any]:
         def refuse(_value: Any, line: int) -> Any:
