@@ -72,6 +72,12 @@ def told() -> Iterator[None]:
         raise Failure(f"{str(error).rstrip('.')}.") from error
 
 
+def error_code(failure: Failure) -> str:
+    """AWS's code of what `told` has turned into a Failure; else an empty text."""
+    response: Any = getattr(failure.__cause__, "response", {})
+    return str(response.get("Error", {}).get("Code", ""))
+
+
 def _settings(where: Place) -> dict[str, str]:
     given = dict(os.environ)
     if isinstance(where, Urls):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cli.aws import told
+from cli.aws import error_code, told
 from cli.errors import Failure
 from cli.queues import Queues, Ref
 
@@ -29,7 +29,7 @@ def redrive(queues: Queues, source: Ref, target: Ref | None, limit: int | None, 
     """
     if source == target:
         raise Failure(f"{source.name} cannot be brought back to itself.")
-    origins = _origins(queues, source)
+    origins = [queue for queue in queues.states() if queue.dead_letter_queue == source.name]
     if target is None and not origins:
         raise Failure(
             f"{source.name} takes no queue's dead letters: say with --to where to move them."
@@ -38,24 +38,12 @@ def redrive(queues: Queues, source: Ref, target: Ref | None, limit: int | None, 
         moved = _moved_by_aws(queues, source, target, tell)
         if moved is not None:
             return moved
-    sole = origins[0] if len(origins) == 1 else None
+    sole = queues.find(origins[0].name) if len(origins) == 1 else None
     return _Mover(queues, source, target, sole).move(limit, tell)
-
-
-def _origins(queues: Queues, source: Ref) -> list[Ref]:
-    """The queues whose dead letters `source` takes."""
-    with told():
-        pages = queues.sqs.get_paginator("list_dead_letter_source_queues").paginate(
-            QueueUrl=source.url
-        )
-        urls = [url for page in pages for url in page.get("queueUrls", [])]
-    return [Ref(url.rpartition("/")[2], url) for url in urls]
 
 
 def _moved_by_aws(queues: Queues, source: Ref, target: Ref | None, tell: Tell) -> int | None:
     """Have the service move them, or watch the move that runs already; None if it cannot."""
-    from botocore.exceptions import ClientError  # noqa: PLC0415 - loaded by now
-
     arn = queues.describe(source).arn
     request = {"SourceArn": arn}
     if target is not None:
@@ -66,8 +54,7 @@ def _moved_by_aws(queues: Queues, source: Ref, target: Ref | None, tell: Tell) -
             with told():
                 queues.sqs.start_message_move_task(**request)
     except Failure as failure:
-        cause = failure.__cause__
-        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] in _NOT_THERE:
+        if error_code(failure) in _NOT_THERE:
             return None
         raise
     deadline = time.monotonic() + _LIMIT_S

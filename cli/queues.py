@@ -5,14 +5,14 @@ from __future__ import annotations
 import difflib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cli import queue_inside
-from cli.aws import Place, client, told
+from cli.aws import Place, client, error_code, told
 from cli.errors import Failure
 
 _PARALLEL = 8
@@ -92,11 +92,20 @@ class Queues:
 
     def overview(self, *, every: bool) -> list[Queue]:
         """Every queue's state; the emulator's own queues only if wanted."""
-        refs = [ref for ref in self.refs() if every or not ref.name.startswith(_OWN_PREFIX)]
-        with ThreadPoolExecutor(_PARALLEL) as pool:
-            found = list(pool.map(self.describe, refs))
+        found = [
+            queue for queue in self.states() if every or not queue.name.startswith(_OWN_PREFIX)
+        ]
         ages = self._ages(found)
-        return _tied(replace(queue, oldest_s=ages.get(queue.arn)) for queue in found)
+        return [replace(queue, oldest_s=ages.get(queue.arn)) for queue in found]
+
+    def states(self) -> list[Queue]:
+        """Every queue's state, but for its age."""
+        with ThreadPoolExecutor(_PARALLEL) as pool:
+            found = [queue for queue in pool.map(self._describe, self.refs()) if queue]
+        sources: dict[str | None, list[str]] = {}
+        for queue in found:
+            sources.setdefault(queue.dead_letter_queue, []).append(queue.name)
+        return [replace(queue, dead_letters_of=sources.get(queue.name, [])) for queue in found]
 
     def describe(self, ref: Ref) -> Queue:
         """One queue's state, but for its age and whose dead letters it takes."""
@@ -115,6 +124,15 @@ class Queues:
             max_receives=int(policy["maxReceiveCount"]) if policy else None,
         )
 
+    def _describe(self, ref: Ref) -> Queue | None:
+        """One queue's state; None if it has been deleted since it was listed."""
+        try:
+            return self.describe(ref)
+        except Failure as failure:
+            if error_code(failure) == "AWS.SimpleQueueService.NonExistentQueue":
+                return None
+            raise
+
     def purge(self, ref: Ref) -> None:
         """Delete every message."""
         with told():
@@ -125,20 +143,6 @@ class Queues:
         if self.where is None:
             return _ages_of_cloudwatch(found)
         return queue_inside.ages(self.sqs)
-
-
-def _tied(found: Iterable[Queue]) -> list[Queue]:
-    """Tell each dead-letter queue whose letters it takes."""
-    every = list(found)
-    return [
-        replace(
-            queue,
-            dead_letters_of=[
-                other.name for other in every if other.dead_letter_queue == queue.name
-            ],
-        )
-        for queue in every
-    ]
 
 
 def _ages_of_cloudwatch(found: list[Queue]) -> Mapping[str, int]:
