@@ -15,6 +15,7 @@ from emulator.backoff import Backoff
 _PATH = "/_emulator/schedules/version"
 _WAIT_S = 20
 _POLL_S = 1.5
+_MOST_CHANGES = 100_000
 _TIMEOUT = aiohttp.ClientTimeout(total=_WAIT_S + 10, sock_connect=2)
 
 
@@ -56,6 +57,9 @@ class Watch:
                 await asyncio.sleep(self._backoff.next_s())
                 continue
             self._backoff.reset()
+            # It counts from the time of its start in microseconds: a leap is a new process, which
+            # aiohttp asked again without a word.
+            self.was_away |= abs(version - self._version) > _MOST_CHANGES
             if version != self._version or self.was_away or self._polls:
                 self._version = version
                 return

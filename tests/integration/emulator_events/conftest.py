@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -13,13 +14,17 @@ import urllib.request
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from emulator.aws import Aws
+from emulator.clock import Clock
 from emulator.invocations import InvokeResult
+from emulator.provision import provision
+from emulator.schedules import Memory, Schedules, as_switched, start
 from emulator.template.model import Application
 from emulator.template.parse import load
 
@@ -133,6 +138,57 @@ class ScriptedInvoker:
     async def until(self, holds: Callable[[list[Any]], bool], timeout_s: float = 15) -> None:
         async with self._changed, asyncio.timeout(timeout_s):
             await self._changed.wait_for(lambda: holds(self.events))
+
+
+class StillClock(Clock):
+    """A clock on which time passes when the test says so."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._began = datetime.fromisoformat(text)
+
+    def now(self) -> datetime:
+        return self._began + self.offset
+
+
+class Started:
+    """Starts schedules on a clock, and moves both."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.clock = StillClock("2026-01-01T00:00:30+00:00")
+        self.schedules: Schedules | None = None
+
+    async def start(
+        self, app: Application, invoker: ScriptedInvoker, memory: Memory | None = None
+    ) -> Schedules:
+        memory = memory or Memory()
+        await provision(as_switched(app, memory), self.aws)
+        self.schedules = await start(app, invoker, self.aws, clock=self.clock, memory=memory)
+        return self.schedules
+
+    def advance(self, by: timedelta) -> None:
+        self.clock.advance(by)
+        assert self.schedules is not None
+        self.schedules.clock_moved()
+
+    async def stop(self) -> None:
+        if self.schedules is not None:
+            await self.schedules.stop()
+            self.schedules = None
+
+
+@pytest.fixture
+def own_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AWS account for one test: an emulator fires whatever the account has."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{random.randrange(10**11, 10**12)}")
+
+
+@pytest.fixture
+async def started(aws: Aws) -> AsyncIterator[Started]:
+    started = Started(aws)
+    yield started
+    await started.stop()
 
 
 async def nothing(_event: Any) -> bytes:

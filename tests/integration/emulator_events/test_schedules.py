@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from emulator.aws import Aws
-from emulator.clock import Clock
 from emulator.invocations import UnknownFunction
 from emulator.provision import provision
-from emulator.schedules import Memory, Schedules, start
+from emulator.schedules import start
 from emulator.template.model import Application
 from tests.integration.emulator_events.conftest import (
     REGION,
     Endpoint,
     ScriptedInvoker,
+    Started,
     nothing,
     receive,
 )
@@ -58,54 +57,7 @@ ON_QUEUE = """
 """
 
 
-class StillClock(Clock):
-    """A clock on which time passes when the test says so."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self._began = datetime.fromisoformat(text)
-
-    def now(self) -> datetime:
-        return self._began + self.offset
-
-
-class Started:
-    """Starts schedules on a clock, and moves both."""
-
-    def __init__(self, aws: Aws) -> None:
-        self.aws = aws
-        self.clock = StillClock("2026-01-01T00:00:30+00:00")
-        self.schedules: Schedules | None = None
-
-    async def start(
-        self, app: Application, invoker: ScriptedInvoker, memory: Memory | None = None
-    ) -> Schedules:
-        await provision(app, self.aws)
-        self.schedules = await start(app, invoker, self.aws, clock=self.clock, memory=memory)
-        return self.schedules
-
-    def advance(self, by: timedelta) -> None:
-        self.clock.advance(by)
-        assert self.schedules is not None
-        self.schedules.clock_moved()
-
-    async def stop(self) -> None:
-        if self.schedules is not None:
-            await self.schedules.stop()
-            self.schedules = None
-
-
-@pytest.fixture(autouse=True)
-def _account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An AWS account for each test: an emulator fires whatever the account has."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", f"{random.randrange(10**11, 10**12)}")
-
-
-@pytest.fixture
-async def started(aws: Aws) -> AsyncIterator[Started]:
-    started = Started(aws)
-    yield started
-    await started.stop()
+pytestmark = pytest.mark.usefixtures("own_account")
 
 
 async def test_a_rate_fires_at_once_and_then_each_period(
