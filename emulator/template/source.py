@@ -46,6 +46,15 @@ class _Loader(yaml.SafeLoader):
             result.put(key, self.construct_object(value_node, deep=True), _line(key_node))
         return result
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:  # half a surrogate pair, written as an escape
+                raise _problem("this text is no Unicode", node) from None
+        return value
+
     def construct_short_form(self, suffix: str, node: yaml.Node) -> Map:
         value: Any
         if isinstance(node, yaml.ScalarNode):

@@ -218,6 +218,7 @@ def test_rules_of_a_template(read: Load) -> None:
         ("Resources:\n\tQ: x\n", "template.yaml:2: this is not YAML: found character '\\t'"),
         ("a: &x [*x]\n", "this is not YAML"),
         ("Resources: {? [a] : b}\n", "a key must be text"),
+        ('a: "\\ud800"\n', "template.yaml:1: this is not YAML: this text is no Unicode"),
         ("a: b: c\n", "template.yaml:1: this is not YAML: mapping values are not allowed here"),
         pytest.param(f"Resources: {'[' * 999}{']' * 999}", "this is not YAML", id="deep"),
         pytest.param("x" * 1_000_001, "is larger than AWS's 1 MB", id="large"),
