@@ -40,20 +40,14 @@ class _Loader(yaml.SafeLoader):
             # A key is what is written: to YAML 1.1, `No` and `On` would be false and true.
             if not isinstance(key_node, yaml.ScalarNode):
                 raise _problem("a key must be text", key_node)
-            key = str(key_node.value)
+            key = _checked(str(key_node.value), key_node)
             if key in result:
                 raise _problem(f"the key {key} is written twice", key_node)
             result.put(key, self.construct_object(value_node, deep=True), _line(key_node))
         return result
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        value = super().construct_scalar(node)
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:  # half a surrogate pair, written as an escape
-                raise _problem("this text is no Unicode", node) from None
-        return value
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        return _checked(super().construct_scalar(node), node)
 
     def construct_short_form(self, suffix: str, node: yaml.Node) -> Map:
         value: Any
@@ -102,6 +96,16 @@ def read(path: Path) -> Map:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _checked(value: Any, node: yaml.Node) -> Any:
+    """Return a scalar; half a surrogate pair, written as an escape, is no text."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise _problem("this text is no Unicode", node) from None
+    return value
 
 
 def _problem(sentence: str, node: yaml.Node) -> yaml.MarkedYAMLError:
