@@ -15,7 +15,7 @@ from cli.paths import Home
 from cli.samples import read_event
 from cli.state import Urls
 
-_QUIET_S = 0.7
+_QUIET_S, _LONGEST_S = 0.7, 10.0
 
 
 def fire(
@@ -50,9 +50,10 @@ def _show_log(home: Home, since: Position, arrived: Arrived, patience_s: float) 
     watch = Watch(log_of(home), since, choice, Printer(Painter(), as_json=False))
     print(flush=True)
     until = time.monotonic() + patience_s
+    latest = until + _LONGEST_S
     while time.monotonic() < until:
-        if watch.turn():
-            until = time.monotonic() + (_QUIET_S if patience_s < math.inf else patience_s)
+        if watch.turn() and patience_s < math.inf:
+            until = min(time.monotonic() + _QUIET_S, latest)
         time.sleep(0.05)
     if not watch.invoked:
         print("The log has nothing of it yet.")
