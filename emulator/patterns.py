@@ -37,16 +37,33 @@ class PatternError(ValueError):
 
 def compile_pattern(pattern: Any) -> Matcher:
     """Return the pattern as a function; raise PatternError for one that AWS would refuse."""
+    matches = compile_for_nested(pattern)
+    return lambda event: matches(nested(event))
+
+
+def compile_for_nested(pattern: Any) -> Matcher:
+    """Return the same for events that `nested` gives, so that many patterns share its work."""
     if not isinstance(pattern, Mapping) or not pattern:
         raise PatternError("an event pattern is an object that is not empty")
-    matches = _object(_nested(pattern))
-    return lambda event: matches(_nested(event))
+    return _object(nested(pattern))
 
 
-def _nested(value: Any) -> Any:
+def nested(value: Any) -> Any:
     """Return the value with `{"a.b": c}` written as `{"a": {"b": c}}`: to AWS they are the same."""
+    return _rewritten(value) if _has_dots(value) else value
+
+
+def _has_dots(value: Any) -> bool:
+    if isinstance(value, (str, int, float)):
+        return False  # most values are, and asking for a Mapping is slow
+    if isinstance(value, Mapping):
+        return any("." in key or _has_dots(item) for key, item in value.items())
+    return isinstance(value, list) and any(map(_has_dots, value))
+
+
+def _rewritten(value: Any) -> Any:
     if isinstance(value, list):
-        return [_nested(item) for item in value]
+        return [_rewritten(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     result: dict[str, Any] = {}
@@ -56,7 +73,7 @@ def _nested(value: Any) -> Any:
         for parent in parents:
             inner = place.setdefault(parent, {})
             place = inner if isinstance(inner, dict) else {}
-        place[last] = _nested(item)
+        place[last] = _rewritten(item)
     return result
 
 

@@ -6,31 +6,28 @@ They import `ministack.services.sqs` and append messages to what they take for i
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import sys
 import types
 from collections.abc import Iterable
 from typing import Any
 
+from emulator.aws_server import bus
 from emulator.aws_server.sqs import SqsService, Store
-from emulator.aws_server.sqs.errors import SqsError
 from emulator.aws_server.sqs.messages import Message
-from emulator.aws_server.sqs.queue import Queue, QueueKey
+from emulator.aws_server.sqs.queue import Queue
 from emulator.http1 import Header, Request
-
-_LOG = logging.getLogger(__name__)
 
 
 def install(service: SqsService) -> None:
-    """Put our SQS where MiniStack's would be imported from."""
+    """Put our SQS where MiniStack's would be imported from, and let its buses send there."""
     store = service.store
     loop = asyncio.get_running_loop()
+    deliveries = bus.Deliveries(store, loop)
 
     def queue_by_arn(arn: str) -> _QueueView | None:
-        key = QueueKey.of_arn(arn)
-        queue = store.queues.get(key) if key else None
-        return _QueueView(store, queue, loop) if queue is not None else None
+        queue = deliveries.find(arn)
+        return _QueueView(deliveries, queue) if queue is not None else None
 
     async def handle_request(
         method: str, path: str, headers: dict[str, str], body: bytes, query: dict[str, list[str]]
@@ -58,6 +55,7 @@ def install(service: SqsService) -> None:
     sys.modules[module.__name__] = module
     services: Any = sys.modules["ministack.services"]
     services.sqs = module
+    bus.adapt(services.eventbridge, deliveries)
 
 
 class _Client:
@@ -86,20 +84,16 @@ class _Client:
 class _QueueView:
     """A queue as MiniStack's services see one."""
 
-    def __init__(self, store: Store, queue: Queue, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, deliveries: bus.Deliveries, queue: Queue) -> None:
         self._fields = {
             "name": queue.key.name,
             "is_fifo": queue.is_fifo,
             "attributes": {**queue.attributes, "QueueArn": queue.key.arn},
-            "fifo_seq": 0,
-            "messages": _Line(store, queue, loop),
+            "messages": _Line(deliveries, queue),
         }
 
     def __getitem__(self, name: str) -> Any:
         return self._fields[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._fields[name] = value
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field."""
@@ -107,44 +101,22 @@ class _QueueView:
 
 
 class _Line:
-    """Takes messages as MiniStack makes them, from any thread."""
+    """Takes messages as MiniStack makes them."""
 
-    def __init__(self, store: Store, queue: Queue, loop: asyncio.AbstractEventLoop) -> None:
-        self._store = store
+    def __init__(self, deliveries: bus.Deliveries, queue: Queue) -> None:
+        self._deliveries = deliveries
         self._queue = queue
-        self._loop = loop
-        self._last: dict[str, Any] = {}
 
     def append(self, message: dict[str, Any]) -> None:
-        """Send a message; one that finds no room is lost, which the log tells."""
-        self._last = message
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            self._loop.call_soon_threadsafe(self._send, message)
-        else:
-            self._send(message)
-
-    def __getitem__(self, _index: int) -> dict[str, Any]:
-        return self._last
-
-    def _send(self, made: dict[str, Any]) -> None:
-        queue, now = self._queue, self._store.now()
-        message = Message(
-            made["body"],
-            attributes=made.get("message_attributes") or {},
-            system={"SenderId": made.get("sys", {}).get("SenderId", "")},
-            group=made.get("group_id"),
-            deduplication_id=made.get("dedup_id"),
-            sent_at=now,
+        """Send a message."""
+        self._deliveries.send(
+            self._queue,
+            message["body"],
+            message.get("sys", {}).get("SenderId", ""),
+            attributes=message.get("message_attributes") or {},
+            group=message.get("group_id"),
+            deduplication_id=message.get("dedup_id"),
         )
-        message.visible_at = now + queue.number("DelaySeconds")
-        if queue.is_fifo and queue.duplicate(message, now) is not None:
-            return
-        try:
-            self._store.send(queue, [message])
-        except (SqsError, OSError) as error:
-            _LOG.error("%s did not take an event: %s", queue.key.name, error)
 
 
 class _Queues:

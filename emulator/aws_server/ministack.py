@@ -8,14 +8,13 @@ from __future__ import annotations
 import collections
 import functools
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 from emulator.aws_server import EDITION, validation
 from emulator.aws_server.versions import Version
 
-_Service = Callable[..., Awaitable[tuple[int, dict[str, str], Any]]]
 _RULE_CHANGES = frozenset(
     f"AWSEvents.{action}"
     for action in (
@@ -45,30 +44,36 @@ def application(schedules: Version) -> Any:
     eventbridge._events_log_list = lambda: nothing_kept
     _refuse_unknown_buses(eventbridge)
     validation.adapt(scheduler, eventbridge)
-    eventbridge.handle_request = _counting(
-        eventbridge.handle_request,
+    _note_changes(
+        eventbridge,
         schedules,
         lambda _method, headers: headers.get("x-amz-target", "") in _RULE_CHANGES,
     )
-    scheduler.handle_request = _counting(
-        scheduler.handle_request, schedules, lambda method, _headers: method != "GET"
-    )
+    _note_changes(scheduler, schedules, lambda method, _headers: method != "GET")
     return import_module("ministack.app").app
 
 
-def _counting(
-    serve: _Service, version: Version, changes: Callable[[str, dict[str, str]], bool]
-) -> _Service:
-    """Return a service that lets `version` grow with every successful call that `changes`."""
+def _note_changes(
+    service: Any, version: Version, changes: Callable[[str, Mapping[str, str]], bool]
+) -> None:
+    """Let `version` grow with every successful call that `changes`, and save the service then.
+
+    MiniStack saves at a clean stop only; what an operator made must survive any other end too.
+    """
+    persistence: Any = import_module("ministack.core.persistence")
+    serve = service.handle_request
+    name = service.__name__.rpartition(".")[2]
 
     @functools.wraps(serve)
-    async def counted(method: str, path: str, headers: dict[str, str], *rest: Any) -> Any:
+    async def noted(method: str, path: str, headers: Mapping[str, str], *rest: Any) -> Any:
         answer = await serve(method, path, headers, *rest)
         if answer[0] < 400 and changes(method, headers):
+            if persistence.PERSIST_STATE:
+                persistence.save_state(name, service.get_state())
             version.grow()
         return answer
 
-    return counted
+    service.handle_request = noted
 
 
 def _refuse_unknown_buses(eventbridge: Any) -> None:
