@@ -7,12 +7,15 @@ documentation, and the tests of pyawscron, aws-croniter and others.
 from __future__ import annotations
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from emulator.cron.expressions import At, Cron, ExpressionError, Rate, parse
 
@@ -142,3 +145,37 @@ def test_days_that_not_every_month_has(expression: str, after: str, expected: st
     cron = parse(expression)
     assert isinstance(cron, Cron)
     assert cron.next_after(at(after), UTC) == at(expected)
+
+
+def test_the_endpoint_gives_the_same_verdicts(aws_endpoint_url: str) -> None:
+    """CreateSchedule and PutRule; the messages are AWS's, recorded by LocalStack."""
+    options: Any = {"endpoint_url": aws_endpoint_url, "region_name": "us-east-1"}
+    scheduler, events = boto3.client("scheduler", **options), boto3.client("events", **options)
+    name = f"verdict-{uuid.uuid4().hex[:8]}"
+    role = "arn:aws:iam::000000000000:role/r"
+    target: Any = {"Arn": "arn:aws:sqs:us-east-1:000000000000:q", "RoleArn": role}
+    for case in json.loads((CASES / "schedule_expression_validity.json").read_text())["cases"]:
+        expression = case["expression"]
+        made: Any = {
+            "Name": name,
+            "ScheduleExpression": expression,
+            "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": target,
+            "State": "DISABLED",
+        }
+        rule: Any = {"Name": name, "ScheduleExpression": expression, "State": "DISABLED"}
+        if case["valid"]:
+            scheduler.create_schedule(**made)
+            scheduler.delete_schedule(Name=name)
+            events.put_rule(**rule)
+            continue
+        for call, given, message in (
+            (scheduler.create_schedule, made, f"Invalid Schedule Expression {expression}."),
+            (events.put_rule, rule, "Parameter ScheduleExpression is not valid."),
+        ):
+            with pytest.raises(ClientError) as refused:
+                call(**given)
+            answer: Any = refused.value.response
+            assert answer["Error"] == {"Code": "ValidationException", "Message": message}
+            assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
+    events.delete_rule(Name=name)

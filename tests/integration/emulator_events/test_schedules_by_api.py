@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from emulator.aws import Aws
+from emulator.endpoint import EndpointError
 from emulator.invocations import InvokeResult
 from emulator.schedules import Memory, TooMany, watch
 from emulator.template.model import Application
@@ -398,16 +400,20 @@ async def test_an_endpoint_that_lost_its_schedules_gets_them_back(
     async with Aws(own_endpoint.url, REGION) as aws:
         started = Started(aws)
         await started.start(app, invoker)
-        own_endpoint.kill()
-        own_endpoint.start()
+        try:
+            own_endpoint.kill()
+            own_endpoint.start()
 
-        async def is_back() -> bool:
-            return bool((await aws.scheduler.list_schedules())["Schedules"])
+            async def is_back() -> bool:
+                with contextlib.suppress(*EndpointError):
+                    return bool((await aws.scheduler.list_schedules())["Schedules"])
+                return False
 
-        await eventually(is_back)
-        started.advance(timedelta(hours=3))
-        await invoker.until(bool)
-        await started.stop()
+            await eventually(is_back)
+            started.advance(timedelta(hours=3))
+            await invoker.until(bool)
+        finally:
+            await started.stop()
     assert [event["time"] for event in invoker.events] == ["2026-01-01T02:00:00Z"]
 
 
