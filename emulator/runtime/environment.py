@@ -330,7 +330,8 @@ class Environment:
         self._around.guard.remove(self._process.pid)
         self._flush()
         if self._failure is None:
-            self._failure = reports.failed("Runtime.ExitError", exit_reason(code))
+            reason = reports.failed("Runtime.ExitError", exit_reason(code))
+            self._failure = reports.STOPPED if self._is_unwanted else reason
         invocation = self._invocation
         if invocation is not None:
             self._explain(invocation, self._failure)
@@ -378,7 +379,7 @@ class Environment:
             line += f"\n{failure.error_type}"
         else:
             return
-        self._platform(line, level="ERROR")
+        self._platform(line, level="INFO" if failure is reports.STOPPED else "ERROR")
 
     def _on_line(self, line: str) -> None:
         if EMF_MARK in line:

@@ -72,6 +72,10 @@ def out_of_memory() -> Failure:
     return Failure("Runtime.ExitError", message, "Status: error\tError Type: Runtime.OutOfMemory")
 
 
+STOPPED = Failure("ServiceException", "The emulator was shut down", "Status: failure")
+"""An invocation that was still running when the emulator stopped."""
+
+
 def init_start(region: str) -> str:
     """Return the first line of an environment; the runtime is the Python that runs here."""
     return (

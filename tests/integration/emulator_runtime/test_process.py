@@ -70,6 +70,14 @@ async def _forked(running: Running) -> tuple[int, int]:
     return pids["own"], pids["child"]
 
 
+async def _daemon(running: Running) -> int:
+    """The pid of what left its group, its session and its parent."""
+    async with httpx.AsyncClient(timeout=10) as client:
+        url = f"{running.ready['gateway_url']}/mishap"
+        answer = await client.post(url, headers={"x-kind": "daemonize"})
+    return int(answer.text)
+
+
 def _variable(pid: int, name: str) -> str:
     """An environment variable of a running process."""
     variables = Path(f"/proc/{pid}/environ").read_text().split("\0")
@@ -103,6 +111,7 @@ async def test_command_line_overrides_file_and_template(tmp_path: Path) -> None:
 async def test_no_process_and_no_file_outlives_it(tmp_path: Path, number: int) -> None:
     async with _emulator(tmp_path) as running:
         environment, forked = await _forked(running)
+        daemon = await _daemon(running)
         tmp_dir = _variable(environment, "TMPDIR")
         assert os.access(tmp_dir, os.F_OK)
         running.process.send_signal(number)
@@ -111,6 +120,7 @@ async def test_no_process_and_no_file_outlives_it(tmp_path: Path, number: int) -
         )
         await gone(environment)
         await gone(forked)
+        await gone(daemon)
         await eventually(lambda: not os.access(tmp_dir, os.F_OK))
 
 

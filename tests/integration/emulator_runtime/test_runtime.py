@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -322,17 +323,23 @@ async def test_busy_environment_finishes_before_it_is_replaced(
         assert (await runtime.invoke("sleeper", _sleep(0))).payload != result.payload
 
 
-def _descriptors() -> int:
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
-
-
-async def test_nothing_leaks(logs: LogKeeper) -> None:
-    """Descriptors and processes after many bad calls."""
-    async with runtime_of(MISHAP, logs=logs) as runtime:
-        await _mishap(runtime, "chatter")
-        before = _descriptors()
-        for _ in range(5):
-            await _mishap(runtime, "leave")
-        await _mishap(runtime, "chatter")
-        await eventually(lambda: _descriptors() <= before)
-        assert len(runtime.pool("mishap").environments) == 1
+async def test_the_end_waits_for_clients_and_for_nobody_else(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text(SLEEPER)
+    functions = [function_of(name, tmp_path, timeout_s=60) for name in ("awaited", "background")]
+    async with runtime_of(*functions, logs=logs) as runtime:
+        await runtime.invoke("background", _sleep(0))
+        event = await runtime.invoke_async("background", _sleep(30))
+        abandoned = runtime.submit("background", _sleep(30))
+        abandoned.cancel()
+        starting = runtime.submit("awaited", _sleep(1))
+        await eventually(lambda: runtime.pool("background").in_flight == 2)
+        began = time.monotonic()
+        await runtime.close(20)
+        assert time.monotonic() - began < 15
+        assert (await starting).function_error is None, "even one whose environment was starting"
+    assert not any(line.level == "ERROR" for line in logs.lines)
+    report = next(t for t in logs.texts() if t.startswith(f"REPORT RequestId: {event}"))
+    assert report.endswith("Status: failure")
+    assert any("1 event(s) that wait or run are forgotten" in text for text in logs.texts())
