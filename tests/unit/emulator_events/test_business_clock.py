@@ -45,6 +45,7 @@ def test_refused_steps_leave_it_where_it_was(step: timedelta, reason: str) -> No
 
 def test_it_ends_where_cron_does() -> None:
     clock = Clock()
+    for _ in range((2198 - datetime.now(UTC).year) // 10):
+        clock.advance(timedelta(days=3_653))
     with pytest.raises(ClockRefused, match="ends with the year 2198"):
-        for _ in range(20):
-            clock.advance(timedelta(days=3_653))
+        clock.advance(timedelta(days=3_653))
