@@ -1,4 +1,8 @@
-"""The real AWS command line, from a virtual environment of its own."""
+"""The real AWS command line, from a virtual environment of its own.
+
+It is version 1, the one that is on PyPI; its payloads are text, where version 2 wants
+`--cli-binary-format raw-in-base64-out` for that and sends the same.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +27,11 @@ class AwsCli:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
         assert _PROGRAM.exists(), "`make setup-dev` installs the AWS command line"
-        env = {
-            **os.environ,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_MAX_ATTEMPTS": "1",
-            "AWS_PAGER": "",
-        }
+        # By option: for SQS this version does not heed AWS_ENDPOINT_URL.
+        endpoint = f"--endpoint-url={self.endpoint_url}"
         return subprocess.run(
-            [_PROGRAM, "--output=json", *arguments],
-            env=env,
+            [_PROGRAM, "--output=json", endpoint, *arguments],
+            env={**os.environ, "AWS_MAX_ATTEMPTS": "1"},
             capture_output=True,
             text=True,
             check=False,
