@@ -104,6 +104,12 @@ def error_code(error: Exception) -> str:
     return {"AWS.SimpleQueueService.NonExistentQueue": "QueueDoesNotExist"}.get(code, code)
 
 
+def account_id(environment: Mapping[str, str]) -> str:
+    """Return whose account calls go to: at MiniStack and LocalStack a key of 12 digits names it."""
+    key = environment.get("AWS_ACCESS_KEY_ID", "")
+    return key if len(key) == 12 and key.isascii() and key.isdigit() else "000000000000"
+
+
 def _source_of_credentials(session: Any) -> Callable[[], Awaitable[Credentials]]:
     """Return what gives the environment's credentials, which may be renewed, or dummies."""
     dummies = _credentials(os.environ)

@@ -85,7 +85,7 @@ PROPERTIES: dict[str, frozenset[str]] = {
 }
 
 IGNORED_SERVICES = _words(
-    """ApplicationAutoScaling Backup Budgets CertificateManager CloudFormation CloudTrail CloudWatch
+    """ApplicationAutoScaling ApplicationInsights Backup Budgets CertificateManager CloudFormation CloudTrail CloudWatch
     EC2 ElastiCache IAM KMS Logs RDS ResourceGroups Route53 SecretsManager ServiceDiscovery SSM
     Synthetics WAFv2 XRay"""
 )

@@ -1,0 +1,135 @@
+"""`paywright emulator` runs SAM apps of others: a guest book with all it has, and one alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+_PATIENCE_S = 60
+
+
+@contextmanager
+def emulator(app: str, folder: Path, *arguments: str) -> Iterator[dict[str, str]]:
+    """Run the command on a fixture's template; where it serves."""
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "cli.main", "emulator"]
+    command += ["--template", str(FIXTURES / app / "template.yaml"), "--ready-file", str(ready)]
+    command += ["--port", "0", "--lambda-port", "0", *arguments]
+    env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+    try:
+        until(lambda: ready.exists() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
+        yield json.loads(ready.read_text())
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, log.read_text()
+
+
+def until(holds: Callable[[], Any]) -> Any:
+    """Wait for what comes in its own time; what it then is."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while not (found := holds()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.05)
+    return found
+
+
+def test_a_guest_book(tmp_path: Path, aws_endpoint_url: str) -> None:
+    sqs = boto3.client("sqs", endpoint_url=aws_endpoint_url)
+    at = ("--aws-endpoint", aws_endpoint_url, "--param", f"Folder={tmp_path}")
+    with emulator("guestbook", tmp_path, *at) as urls, httpx.Client(timeout=30) as client:
+        api = urls["gateway_url"]
+        assert client.get(api).json() == {"welcome": "Welcome to the villa"}
+
+        entry = {"text": "Lovely stay", "stars": 5}
+        assert client.post(f"{api}/entries", json=entry).status_code == 401
+        stranger = {"x-guest": "stranger"}
+        assert client.post(f"{api}/entries", json=entry, headers=stranger).status_code == 403
+        for guest, text, stars in (("ann", "Lovely", 5), ("bob", "Cold", 2), ("eve", "rude", 5)):
+            answer = client.post(
+                f"{api}/entries", json={"text": text, "stars": stars}, headers={"x-guest": guest}
+            )
+            assert (answer.status_code, answer.json()) == (202, {"guest": guest})
+
+        until(lambda: len(client.get(f"{api}/entries").json()) == 2)
+        (page,) = client.get(f"{api}/entries/ann").json()
+        assert (page["text"], page["stars"]) == ("Lovely", 5)
+
+        # The rule's pattern lets only the content guests through, its InputPath only the detail.
+        until(lambda: _of_kind(tmp_path, "thanks"))
+        assert _of_kind(tmp_path, "thanks") == [{"kind": "thanks", "guest": "ann"}]
+
+        run = httpx.post(
+            f"{urls['lambda_url']}/_emulator/schedules/run",
+            json={"name": "TallyHourly", "group": "default"},
+        )
+        assert run.status_code == 200, run.text
+        tally = until(lambda: _of_kind(tmp_path, "tally"))
+        assert tally == [{"kind": "tally", "count": 2, "who": "the house"}]
+
+        names = [url.rpartition("/")[2] for url in sqs.list_queues()["QueueUrls"]]
+        assert {"local-Refused", "local-Uncounted", "local-ThankAcceptedQueue"} <= set(names)
+        assert "local-Cellar" in names
+
+
+def _of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
+    book = folder / "book.jsonl"
+    lines = book.read_text().splitlines() if book.exists() else []
+    return [entry for entry in map(json.loads, lines) if entry["kind"] == kind]
+
+
+def test_an_app_without_queues_needs_nothing_else(tmp_path: Path) -> None:
+    with emulator("guarded_app", tmp_path) as urls:
+        url = f"{urls['gateway_url']}/live/asked/1"
+        assert httpx.get(url).status_code == 401
+        answer = httpx.get(url, headers={"authorization": "yes"}, timeout=30)
+        assert answer.json()["requestContext"]["authorizer"]["lambda"]["who"] == "ann"
+        warnings = (tmp_path / "log").read_text()
+    assert "GET /iam is closed, it answers 500: IAM authorization is not emulated" in warnings
+
+
+@pytest.mark.parametrize(
+    ("app", "arguments", "sentence"),
+    [
+        ("guestbook", (), "template.yaml:8: the parameter Folder has no default: pass a value"),
+        (
+            "guestbook",
+            ("--param", "Folder=x"),
+            "the template has queues, buses, rules, schedules: give --aws-endpoint",
+        ),
+        ("guestbook", ("--param", "House=tent", "--param", "Folder=x"), "is not one of villa, hut"),
+        ("nothing", (), "template.yaml: it cannot be read: No such file or directory"),
+    ],
+)
+def test_what_keeps_an_app_from_starting_is_one_sentence(
+    app: str, arguments: tuple[str, ...], sentence: str
+) -> None:
+    template = str(FIXTURES / app / "template.yaml")
+    env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "emulator", "--template", template, *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
