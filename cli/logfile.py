@@ -148,12 +148,17 @@ class Follower:
             opened = file.open("rb")
         except OSError:
             return
+        last = b""
         with opened:
             opened.seek(offset)
-            for line in opened:
-                if not line.endswith(b"\n"):
-                    return  # the rest of it is still to come
-                offset += len(line)
-                self._position, self._last = Position(file, offset), line[-_KEPT_BYTES:]
-                if text := line.rstrip(b"\n"):
-                    yield text
+            try:
+                for line in opened:
+                    if not line.endswith(b"\n"):
+                        return  # the rest of it is still to come
+                    offset += len(line)
+                    last = line
+                    if len(line) > 1:
+                        yield line[:-1]
+            finally:
+                self._position = Position(file, offset)
+                self._last = last[-_KEPT_BYTES:] or self._last

@@ -24,6 +24,12 @@ _MOST_OF_AN_ID = 50
 _TRACE = re.compile(r"(?:Root=)?1-([0-9a-f]{8})-([0-9a-f]{24})|[0-9a-f]{2}-([0-9a-f]{32})-.*")
 _W3C = re.compile("[0-9a-f]{32}")
 _AGE = re.compile(r"(\d+)([smhd])")
+_LEVEL_MARKS = {
+    "WARNING": (b"WARNING", b"ERROR", b"CRITICAL", b'"status":4', b'"status":5'),
+    "ERROR": (b"ERROR", b"CRITICAL", b'"status":5'),
+    "CRITICAL": (b"CRITICAL",),
+}
+"""What stands in a line of at least that level."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MOMENT = re.compile(rb'\{"ts":"([^"]+)"')
 
@@ -101,20 +107,23 @@ class Choice:
     traces: Collection[str] | None = None
     requests: Collection[str] = ()
     _mark: bytes = b""
+    _level_marks: tuple[bytes, ...] = ()
     _needles: tuple[bytes, ...] = ()
     _naming: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         ids = [form for trace in self.traces or () for form in (trace, xray(trace))]
+        # Most lines are told by their bytes, unread.
         access = b'"kind":"access"'
+        self._level_marks = _LEVEL_MARKS.get(self.level or "", (b"",))
         self._mark = access if self.function == GATEWAY else (self.function or "").encode()
         self._needles = tuple(text.encode() for text in (*ids, *self.requests))
 
     def of(self, raw: bytes) -> Entry | None:
         """The line, if it is wanted."""
-        if self._mark not in raw:
+        if self._mark not in raw or not _has_any(raw, self._level_marks):
             return None
-        named = not self._restricted or any(needle in raw for needle in self._needles)
+        named = not self._restricted or _has_any(raw, self._needles)
         if not named and not self._naming:
             return None
         entry = Entry.of(raw)
@@ -200,6 +209,10 @@ class Printer:
         if shown.more:
             print(self._painter.below(shown, 29))
         return True
+
+
+def _has_any(raw: bytes, needles: tuple[bytes, ...]) -> bool:
+    return any(needle in raw for needle in needles)
 
 
 def xray(trace: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -11,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from emulator.app import Addresses, Emulator
 from emulator.template.model import Application
@@ -146,6 +149,15 @@ async def test_lambda_descriptions(running: Running) -> None:
     (mapping,) = mappings["EventSourceMappings"]
     assert mapping["EventSourceArn"] == running.arn("sqs", f"{prefix}-in")
     assert (mapping["BatchSize"], mapping["State"]) == (5, "Enabled")
+    client = boto3.client("lambda", endpoint_url=aws.endpoint_url)
+    try:
+        # The same twice: tools keep it.
+        one = await asyncio.to_thread(client.get_event_source_mapping, UUID=mapping["UUID"])
+        assert one["FunctionArn"] == mapping["FunctionArn"]
+        with pytest.raises(ClientError, match="The resource you requested does not exist"):
+            await asyncio.to_thread(client.get_event_source_mapping, UUID=str(uuid.uuid4()))
+    finally:
+        client.close()
     assert listed["Functions"][0]["MemorySize"] == 256
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -369,6 +370,25 @@ def test_following_ends_with_ctrl_c_and_shows_what_comes(home, tmp_path):
         output, errors = process.communicate()
         killer.cancel()
     assert (process.returncode, output, errors) == (130, "", "")
+
+
+def test_a_terminal_has_colours_and_short_lines(home):
+    _write(home, _said(1, "relay", "req-r", "Events relayed", trace_ids=[_T1]))
+    master, slave = os.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", "logs"],
+        env={**os.environ, "PAYWRIGHT_HOME": str(home.folder), "TERM": "xterm"},
+        cwd=CHECKOUT,
+        stdout=slave,
+        check=False,
+    )
+    os.close(slave)
+    shown = os.read(master, 4096).decode()
+    os.close(master)
+    assert done.returncode == 0
+    assert re.fullmatch(
+        r"\x1b\[2m20:00:01\.000\x1b\[0m \x1b\[\d+m +relay\x1b\[0m  Events relayed\r\n", shown
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(home):
