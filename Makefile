@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup setup-dev up down test check docs lock build bench clean
+.PHONY: help setup setup-dev up down test check docs lock build bench compat clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,12 +70,27 @@ build: setup $(SAM_VENV)/.installed ## lint template.yaml and build what AWS get
 	@$(SAM) build
 	@$(BIN)/python tests/conformance/template/check_artifacts.py .aws-sam/build
 
+# LocalStack wants Python 3.13 and, like SAM, dependencies of its own.
+LOCALSTACK_VENV := .venv-localstack
+PYTHON_3_13 ?= $(firstword $(shell python3.13 -c 'import sys; print(sys.executable)' 2>/dev/null) $(wildcard $(HOME)/.pyenv/versions/3.13.*/bin/python3.13))
+$(LOCALSTACK_VENV)/.installed: requirements-localstack.lock | $(VENV)/.runtime
+	@test -n "$(PYTHON_3_13)" || { echo "LocalStack needs Python 3.13; set PYTHON_3_13=/path/to/python3.13"; exit 1; }
+	@echo "Setting up $(LOCALSTACK_VENV) with LocalStack, once"
+	@$(BIN)/uv venv --quiet --allow-existing --python $(PYTHON_3_13) $(LOCALSTACK_VENV)
+	@$(BIN)/uv pip install --quiet --python $(LOCALSTACK_VENV)/bin/python --require-hashes -r requirements-localstack.lock
+	@touch $@
+
+compat: setup-dev ## the emulator with LocalStack's queues, buses and schedules (needs Python 3.13)
+	@$(MAKE) --no-print-directory $(LOCALSTACK_VENV)/.installed || echo "LocalStack cannot be set up here, as said above: its tests are skipped"
+	@$(BIN)/pytest tests/compat -rs
+
 lock: setup ## renew all lock files from pyproject.toml and requirements*.in
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-uv.in -o requirements-uv.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml requirements-build.in -o requirements.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 pyproject.toml --extra dev -c requirements.lock -o requirements-dev.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-sam.in -o requirements-sam.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.11 requirements-awscli.in -o requirements-awscli.lock
+	@$(BIN)/uv pip compile $(LOCK_FLAGS) --universal --python-version 3.13 --exclude-newer 2026-04-01 requirements-localstack.in -o requirements-localstack.lock
 	@$(BIN)/uv pip compile $(LOCK_FLAGS) --python-version 3.13 --python-platform aarch64-manylinux_2_28 -c requirements.lock layers/shared/requirements.txt -o layers/shared/requirements.lock
 
 clean: ## remove build output and caches (data in .paywright stays)

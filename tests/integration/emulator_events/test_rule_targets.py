@@ -47,6 +47,13 @@ RULE = """
       Targets:
         - {Id: copy, Arn: !GetAtt Copy.Arn}
         - {Id: whole, Arn: !GetAtt Work.Arn}
+  Other:
+    Type: AWS::Events::Rule
+    Properties:
+      EventBusName: !Ref Bus
+      Name: !Sub "${P}.other"
+      EventPattern: {source: [shop]}
+      Targets:
         - {Id: fixed, Arn: !GetAtt Work.Arn, Input: '{"fixed": true}'}
         - {Id: part, Arn: !GetAtt Work.Arn, InputPath: $.detail}
         - Id: made
@@ -147,7 +154,7 @@ async def test_an_event_that_cannot_be_delivered_is_a_dead_letter(
 
 
 def test_a_rules_queue_has_a_valid_name_of_its_own(load_app: LoadApp) -> None:
-    long = BUS + RULE.replace("${P}.rule", f"${{P}}.{'rule' * 14}")
+    long = BUS + RULE.replace("${P}.other", f"${{P}}.{'other' * 10}")
     names = [found.queue.name for found in rule_queues(load_app(long))]
     assert len(set(names)) == len(names) == 5
     assert all(len(name) <= 80 and name.replace("-", "").isalnum() for name in names)
