@@ -256,11 +256,10 @@ class Environment:
                 b'{"errorMessage":"Exceeded maximum allowed payload size (6291556 bytes).",'
                 b'"errorType":"RequestEntityTooLarge"}',
             )
-            message = (
-                "Response payload size exceeded maximum allowed payload size"
-                f" ({MAX_RESPONSE_BYTES} bytes)."
-            )
-            self._complete(error_payload("Function.ResponseSizeTooLarge", message), "Unhandled")
+            failure = reports.too_large(MAX_RESPONSE_BYTES)
+            self._explain(invocation, failure)
+            payload = error_payload(failure.error_type, failure.message)
+            self._complete(payload, "Unhandled", failure.status)
         else:
             request.respond_json(202, _ACCEPTED)
             if self._exceeded_memory():

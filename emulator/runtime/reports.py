@@ -72,6 +72,12 @@ def out_of_memory() -> Failure:
     return Failure("Runtime.ExitError", message, "Status: error\tError Type: Runtime.OutOfMemory")
 
 
+def too_large(limit_bytes: int) -> Failure:
+    """Return the failure of an answer that is longer than Lambda takes."""
+    size = "Response payload size exceeded maximum allowed payload size"
+    return failed("Function.ResponseSizeTooLarge", f"{size} ({limit_bytes} bytes).")
+
+
 STOPPED = Failure("ServiceException", "The emulator was shut down", "Status: failure")
 """An invocation that was still running when the emulator stopped."""
 

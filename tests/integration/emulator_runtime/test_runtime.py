@@ -87,7 +87,11 @@ async def test_what_cannot_be_serialised(logs: LogKeeper) -> None:
 async def test_response_over_6_mb(logs: LogKeeper) -> None:
     async with runtime_of(MISHAP, logs=logs) as runtime:
         error = _error(await _mishap(runtime, "big"))
-        assert error["errorType"] == "Function.ResponseSizeTooLarge"
+        text = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
+        assert error == {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": text}
+        report = next(text for text in logs.texts() if text.startswith("REPORT"))
+        assert report.endswith("Status: error\tError Type: Function.ResponseSizeTooLarge")
+        assert any(line.level == "ERROR" and text in line.message for line in logs.lines)
         assert (await _mishap(runtime, "chatter")).function_error is None
 
 
