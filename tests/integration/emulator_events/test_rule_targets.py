@@ -61,7 +61,7 @@ RULE = """
           InputTransformer: {InputPathsMap: {n: $.detail.n}, InputTemplate: '{"number": <n>}'}
         - Id: text
           Arn: !GetAtt Work.Arn
-          InputTransformer: {InputPathsMap: {n: $.detail.n}, InputTemplate: '"number <n>"'}
+          InputTransformer: {InputPathsMap: {who: $.detail.who}, InputTemplate: '"hello <who>"'}
 """
 
 
@@ -81,13 +81,14 @@ async def test_a_function_gets_what_eventbridge_sends(aws: Aws, load_app: LoadAp
     await provision(app, aws)
     invoker = ScriptedInvoker(nothing)
     mappings = start(app, invoker, aws)
-    await put(aws, app, n=7)
+    await put(aws, app, n=7, who="Ann")
     await invoker.until(lambda events: len(events) == 5)
     (copy,) = await receive(aws, app.queues[0].name)
     await mappings.stop()
     whole = json.loads(copy["Body"])
-    assert whole["detail"] == {"n": 7}
-    for expected in (whole, {"fixed": True}, {"n": 7}, {"number": 7}, "number 7"):
+    detail = {"n": 7, "who": "Ann"}
+    assert whole["detail"] == detail
+    for expected in (whole, {"fixed": True}, detail, {"number": 7}, "hello Ann"):
         assert invoker.events.count(expected) == 1
     assert [await depth(aws, found.queue.name) for found in rule_queues(app)] == [0] * 5
 
