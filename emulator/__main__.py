@@ -16,9 +16,11 @@ from pathlib import Path
 import uvloop
 
 from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
+from emulator.aws import account_id
 from emulator.logs import Kind, LogWriter
 from emulator.metrics import Type
 from emulator.runtime import RuntimeSettings
+from emulator.runtime.clients import Client
 from emulator.template.errors import TemplateError
 from emulator.template.parse import load
 
@@ -82,7 +84,10 @@ def _started(starting: asyncio.Future[None]) -> None:
 
 def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
     endpoint = options.aws_endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
-    read = partial(load, options.template, _parameters(options), aws_endpoint=endpoint)
+    account = account_id(os.environ)
+    read = partial(
+        load, options.template, _parameters(options), account_id=account, aws_endpoint=endpoint
+    )
     app = read()
     variables = dict(options.env)
     if endpoint is not None:
@@ -91,6 +96,7 @@ def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
         max_environments=options.max_environments,
         variables=variables,
         prewarm={name: int(count) for name, count in options.prewarm},
+        client=options.runtime_client,
         reload=not options.no_reload,
     )
     unknown = sorted(set(settings.prewarm) - set(app.functions))
@@ -224,6 +230,13 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         metavar="PATH",
         help="what schedules have fired, so that a restart neither repeats nor passes over any",
+    )
+    add(
+        "--runtime-client",
+        type=Client,
+        choices=list(Client),
+        default=Client.AUTO,
+        help="what runs the handlers (default: awslambdaric where it is installed, else python)",
     )
     add("--no-reload", action="store_true", help="keep environments when their code changes")
     add(

@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._advancing = False
         self._current: Request | None = None
         self._queue: deque[Request] = deque()
+        self._held = b""  # answers that leave with the next one
         self._reading_paused = False
         self._writing_paused = False
         self._lingered = 0
@@ -294,7 +295,7 @@ class Connection(asyncio.Protocol):
             return
         last = self._last_request_seen and not self._queue
         keep_alive = request.keep_alive and not last and not self._server.closing
-        head = [_STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode()]
+        head = [self._held, _STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n".encode()]
         for name, value in headers:
             head += (name, b": ", value, b"\r\n")
         if status not in _BODILESS:
@@ -304,7 +305,12 @@ class Connection(asyncio.Protocol):
         )
         if body and request.method != "HEAD" and status not in _BODILESS:
             head.append(body)
-        transport.write(b"".join(head))
+        data = b"".join(head)
+        if request.may_wait and self._queue:
+            self._held = data
+        else:
+            self._held = b""
+            transport.write(data)
         if not keep_alive:
             self._finish(transport)
         elif not self._advancing:

@@ -49,9 +49,19 @@ class Request:
 
     `refusal` is 0, or the status to refuse it with: 413 or 431 when a limit was passed, 400 when
     it was no HTTP. Such a request has no body, perhaps no headers, and its answer is the last.
+    `may_wait` lets the answer leave with that of the request after it, if that is already here.
     """
 
-    __slots__ = ("_connection", "body", "headers", "keep_alive", "method", "refusal", "target")
+    __slots__ = (
+        "_connection",
+        "body",
+        "headers",
+        "keep_alive",
+        "may_wait",
+        "method",
+        "refusal",
+        "target",
+    )
 
     def __init__(self, connection: Answerer) -> None:
         self._connection = connection
@@ -61,6 +71,7 @@ class Request:
         self.body = b""
         self.keep_alive = True
         self.refusal = 0
+        self.may_wait = False
 
     def header(self, name: bytes) -> bytes | None:
         """The first value of a header, its name given in lower case."""

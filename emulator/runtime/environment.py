@@ -1,4 +1,4 @@
-"""One execution environment: a process running awslambdaric and the Runtime API that it talks to.
+"""One execution environment: a process with a runtime client and the Runtime API it talks to.
 
 Each environment has a Runtime API of its own on a port of its own, as on Lambda: awslambdaric
 takes a path in AWS_LAMBDA_RUNTIME_API for invocations but not for reporting INIT errors.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import shutil
-import sys
 import time
 from enum import Enum, auto
 from typing import Protocol
@@ -17,7 +16,7 @@ from typing import Protocol
 from emulator.http1 import HttpServer, Limits, Request
 from emulator.logs import Kind, timestamp
 from emulator.metrics import EMF_MARK
-from emulator.runtime import reports, variables
+from emulator.runtime import clients, reports, variables
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
 from emulator.runtime.lines import MAX_OUTPUT_BYTES, LineSplitter
 from emulator.runtime.memory import Footprint
@@ -115,7 +114,7 @@ class Environment:
             await self._api.listen("127.0.0.1")
             self._tmp_dir.mkdir(parents=True)
             self._process = ChildProcess(
-                [sys.executable, "-m", "awslambdaric", self.function.handler],
+                clients.command(self._around.client, self.function.handler),
                 cwd=self.function.code_dir,
                 env=variables.build(
                     self.function,
@@ -261,6 +260,7 @@ class Environment:
             payload = error_payload(failure.error_type, failure.message)
             self._complete(payload, "Unhandled", failure.status)
         else:
+            request.may_wait = True
             request.respond_json(202, _ACCEPTED)
             if self._exceeded_memory():
                 self._ran_out_of_memory()

@@ -19,8 +19,9 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 _GROWTH_MB_PER_S = 1_000
 _SHORTEST_S = 0.02
 _LONGEST_S = 0.25
-# Touching new memory takes about 0.2 ms a megabyte: what ran for less grew by a few at most.
-_SHORT_MS = 2.0
+# Touching new memory takes about 0.2 ms a megabyte: what ran for less since the last look grew by
+# 25 at most. A look costs as much as the rest of the bookkeeping of an invocation.
+_UNSEEN_MS = 5.0
 _MAX_DESCENDANTS = 1_024
 
 
@@ -30,6 +31,7 @@ class Footprint:
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._peak_mb = 0.0
+        self._unseen_ms = _UNSEEN_MS  # the first invocation is always looked at
         self._suspected = False
         # Kept open because they are read after every invocation.
         self._statm = _open(f"/proc/{pid}/statm")
@@ -42,8 +44,10 @@ class Footprint:
 
     def after(self, duration_ms: float) -> int:
         """Look at the process after an invocation; the most it ever used."""
-        used = self._resident_mb() if duration_ms < _SHORT_MS else self._high_water_mb()
-        self._peak_mb = max(self._peak_mb, used)
+        self._unseen_ms += duration_ms
+        if self._unseen_ms >= _UNSEEN_MS:
+            self._unseen_ms = 0.0
+            self._peak_mb = max(self._peak_mb, self._high_water_mb())
         return self.peak_mb
 
     def measure(self, limit_mb: int) -> float:

@@ -23,6 +23,7 @@ from emulator.template.model import Function
 _HELD_BACK_NOTE_S = 10.0
 # When the emulator stops, what nobody waits for gets this long to finish.
 _UNAWAITED_GRACE_S = 0.5
+_PATIENCE_S = 0.02
 _COMING = frozenset({State.STARTING, State.RETURNING})
 _USING_MEMORY = frozenset({State.STARTING, State.BUSY})
 
@@ -32,7 +33,9 @@ class FunctionPool:
 
     An invocation takes an idle environment, or waits for whichever comes first: one being started
     for it, or one that another invocation frees. Environments are started for those who wait and
-    for nobody else, so a burst of short requests needs few.
+    for nobody else; while there are any, only for those who lost their patience. Starting takes
+    ten times as long as that, and one process more than needed takes CPU from the others: short
+    requests, many at once, are over sooner with few environments.
     """
 
     def __init__(
@@ -56,7 +59,9 @@ class FunctionPool:
         self._environments: set[Environment] = set()
         self._starting: set[Environment] = set()
         self._idle: deque[Environment] = deque()
-        self._waiting: deque[Invocation] = deque()
+        self._waiting: deque[tuple[float, Invocation]] = deque()  # since when
+        self._patience: asyncio.TimerHandle | None = None
+        self._started_at = -math.inf
         self._prewarm = 0
         self._kept_warm = 0
         # Once an INIT failed, the next ones run inside the invocations that need them.
@@ -98,7 +103,7 @@ class FunctionPool:
                 self._memory.arm()
                 return
             environment.end()
-        self._waiting.append(invocation)
+        self._waiting.append((self._loop.time(), invocation))
         self._grow()
 
     def prewarm(self, count: int) -> None:
@@ -131,9 +136,10 @@ class FunctionPool:
     async def close(self, grace_s: float) -> None:
         """Take nothing new, let what runs finish for `grace_s`, kill the rest; none is left."""
         self._closing = True
-        if self._reaper is not None:
-            self._reaper.cancel()
-        if not any(invocation.is_awaited for invocation in self._waiting):
+        for timer in (self._reaper, self._patience):
+            if timer is not None:
+                timer.cancel()
+        if not any(invocation.is_awaited for _, invocation in self._waiting):
             self._end_those(lambda environment: environment in self._starting)
         self._end_those(lambda environment: environment.state is State.IDLE)
         await self._is_empty(min(grace_s, _UNAWAITED_GRACE_S))
@@ -161,11 +167,12 @@ class FunctionPool:
         if environment in self._starting:
             self._starting.discard(environment)
             self._phase = Phase.INIT
+            self._started_at = self._loop.time()
             self._gate.leave()
         if environment.retired or (self._closing and not self._waiting):
             environment.end()
         elif self._waiting:
-            if environment.dispatch(self._waiting[0]):
+            if environment.dispatch(self._waiting[0][1]):
                 self._waiting.popleft()
                 self._memory.arm()
             else:
@@ -193,7 +200,7 @@ class FunctionPool:
         if init_failed and not environment.retired:
             self._phase = Phase.INVOKE
             if environment.phase is Phase.INVOKE and self._waiting:
-                environment.fail(self._waiting.popleft())
+                environment.fail(self._waiting.popleft()[1])
                 self._release()
         self._grow()
         if not self._environments:
@@ -217,14 +224,15 @@ class FunctionPool:
         self.in_flight += 1
 
     def _grow(self) -> None:
-        """Start environments for those who wait and for whom none is on its way."""
+        """Start environments for those who lost patience and for whom none is on its way."""
         while not self._closing:
             coming = sum(
                 environment.state in _COMING and not environment.retired
                 for environment in self._environments
             )
-            wanted = len(self._waiting) - coming
+            wanted = self._impatient() - coming
             if wanted <= 0 and self._prewarm <= 0:
+                self._come_back()
                 return
             if len(self._environments) >= self._cap:
                 self._note_held_back(wanted)
@@ -233,6 +241,24 @@ class FunctionPool:
                 return
             self._prewarm = max(0, self._prewarm - 1)
             self._start()
+
+    def _impatient(self) -> int:
+        """How many have waited too long, and too long since an environment came to help."""
+        if not self._environments:
+            return len(self._waiting)
+        latest = self._loop.time() - _PATIENCE_S
+        if self._started_at > latest:
+            return 0
+        return sum(1 for _ in itertools.takewhile(lambda each: each[0] <= latest, self._waiting))
+
+    def _come_back(self) -> None:
+        """Look again when the next of those who wait will have lost patience."""
+        if self._patience is None and self._waiting:
+            self._patience = self._loop.call_later(_PATIENCE_S, self._patience_lost)
+
+    def _patience_lost(self) -> None:
+        self._patience = None
+        self._grow()
 
     def _start(self) -> None:
         self._memory.arm()
@@ -263,7 +289,7 @@ class FunctionPool:
         self.on_free()
 
     def _fail_first(self, error: bytes) -> None:
-        invocation = self._waiting.popleft()
+        _, invocation = self._waiting.popleft()
         self._release()
         invocation.finish(error, "Unhandled")
 

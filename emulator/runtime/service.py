@@ -12,6 +12,7 @@ from pathlib import Path
 from emulator.invocations import InvokeResult, UnknownFunction
 from emulator.logs import LogSink
 from emulator.metrics import Labels, Metrics, Type
+from emulator.runtime.clients import choose
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.destinations import Message, Send
 from emulator.runtime.events import EventQueue, Run
@@ -62,6 +63,7 @@ class Runtime:
             sink,
             self.metrics,
             Leftovers(),
+            choose(self.settings.client),
         )
         self._account = Account(self.settings.account_concurrency)
         self._gate = StartGate(self.settings.max_starting)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from emulator.runtime.clients import Client
+
 
 @dataclass(frozen=True)
 class RuntimeSettings:
@@ -27,5 +29,6 @@ class RuntimeSettings:
     """Environment variables given to every function, over the template's."""
     prewarm: Mapping[str, int] = field(default_factory=dict)
     """Environments to have ready from the start, by function name."""
+    client: Client = Client.AUTO
     reload: bool = True
     """Whether a change of code retires warm environments."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from emulator.logs import LogSink
 from emulator.metrics import Metrics
+from emulator.runtime.clients import Client
 from emulator.runtime.guard import Guard
 from emulator.runtime.leftovers import Leftovers
 
@@ -23,3 +24,4 @@ class Surroundings:
     sink: LogSink
     metrics: Metrics
     leftovers: Leftovers
+    client: Client
