@@ -14,7 +14,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Any, Protocol
@@ -60,47 +59,37 @@ def timestamp(epoch_s: float) -> str:
     return f"{_second[1]}.{int((epoch_s - whole) * 1000):03d}Z"
 
 
-@dataclass(slots=True)
-class Line:
-    """One log line before it is written."""
-
-    kind: Kind
-    message: str
-    function: str | None
-    request_id: str | None
-    level: str
-    fields: Mapping[str, Any]
+_Format = Callable[[Kind, str, str, Mapping[str, Any]], str]
 
 
-def _as_json(line: Line) -> str:
+def _as_json(kind: Kind, message: str, level: str, fields: Mapping[str, Any]) -> str:
     # Joined by hand: four lines are written for every request.
-    more = "".join([f'"{name}":{_value(value)},' for name, value in line.fields.items()])
+    more = "".join([f'"{name}":{_value(value)},' for name, value in fields.items()])
     return (
-        f'{{"ts":"{timestamp(time.time())}","kind":"{line.kind.value}","level":"{line.level}",'
-        f'"function":{_value(line.function)},"request_id":{_value(line.request_id)},{more}'
-        f'"message":{_value(line.message)}}}'
+        f'{{"ts":"{timestamp(time.time())}","kind":"{kind!s}","level":"{level}",{more}'
+        f'"message":{encode_basestring(message)}}}'
     )
 
 
 def _value(value: Any) -> str:
-    if value is None:
-        return "null"
     if isinstance(value, str):
         return encode_basestring(value)
+    if value is None:
+        return "null"
     return repr(value) if type(value) in (int, float) else json.dumps(value)
 
 
-def _as_text(line: Line) -> str:
-    who = line.function or ("gateway" if line.kind is Kind.ACCESS else "emulator")
-    loud = f"{line.level}: " if line.level in {"WARNING", "ERROR"} else ""
-    return "\n".join(f"[{who}] {loud}{text}" for text in line.message.split("\n"))
+def _as_text(kind: Kind, message: str, level: str, fields: Mapping[str, Any]) -> str:
+    who = fields["function"] or ("gateway" if kind is Kind.ACCESS else "emulator")
+    loud = f"{level}: " if level in {"WARNING", "ERROR"} else ""
+    return "\n".join(f"[{who}] {loud}{text}" for text in message.split("\n"))
 
 
 class LogWriter:
     """The sink of a running emulator: text or JSON lines to a file descriptor."""
 
     def __init__(self, *, as_json: bool = False, fd: int = 1) -> None:
-        self._format: Callable[[Line], str] = _as_json if as_json else _as_text
+        self._format: _Format = _as_json if as_json else _as_text
         self._fd = fd
         self._loop = asyncio.get_running_loop()
         self._lines: list[str] = []
@@ -129,7 +118,8 @@ class LogWriter:
             self._dropped += 1
             self.dropped += 1
             return
-        line = self._format(Line(kind, message, function, request_id, level, fields))
+        fields = {"function": function, "request_id": request_id, **fields}
+        line = self._format(kind, message, level, fields)
         self._lines.append(line)
         self._bytes += len(line)
         if self._timer is None and not self._writing:
@@ -139,7 +129,8 @@ class LogWriter:
         self._timer = None
         if self._dropped:
             text = f"{self._dropped} log lines were dropped: nobody read them in time"
-            self._lines.append(self._format(Line(Kind.PLATFORM, text, None, None, "WARNING", {})))
+            fields = {"function": None, "request_id": None}
+            self._lines.append(self._format(Kind.PLATFORM, text, "WARNING", fields))
             self._dropped = 0
         data = ("\n".join(self._lines) + "\n").encode(errors="replace")
         self._lines.clear()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
+import random
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -43,6 +43,10 @@ _MESSAGES = {
     500: b'{"message":"Internal Server Error"}',
     503: b'{"message":"Service Unavailable"}',
 }
+
+
+# Ids need to differ, not to be secret; asking the kernel for each would cost a call a request.
+_random = random.Random()  # noqa: S311
 
 
 @dataclass(slots=True, eq=False)
@@ -89,7 +93,9 @@ class Gateway:
 
     def _handle(self, request: Request) -> None:
         sighting = Sighting(
-            base64.b64encode(os.urandom(11)).decode("ascii"), trace_id_of(request), time.time()
+            base64.b64encode(_random.randbytes(11)).decode("ascii"),
+            trace_id_of(request),
+            time.time(),
         )
         exchange = _Exchange(request, sighting, time.perf_counter())
         if request.refusal:
