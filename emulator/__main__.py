@@ -216,7 +216,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="FUNCTION=N",
-        help="environments to have ready from the start",
+        help="environments to keep ready",
     )
     add(
         "--clock-file",
@@ -238,7 +238,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         default=Client.AUTO,
         help="what runs the handlers (default: awslambdaric where it is installed, else python)",
     )
-    add("--no-reload", action="store_true", help="keep environments when their code changes")
+    add("--no-reload", action="store_true", help="ignore changes of code and template")
     add(
         "--ready-file",
         type=Path,

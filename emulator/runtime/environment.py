@@ -290,6 +290,9 @@ class Environment:
         return self._memory.after(duration_ms) > self.function.memory_mb
 
     def _ran_out_of_memory(self) -> None:
+        assert self._memory is not None
+        used_mb, limit_mb = self._memory.peak_mb, self.function.memory_mb
+        self._platform(f"{used_mb} MB used, MemorySize is {limit_mb} MB: killed", level="ERROR")
         self._failure = reports.out_of_memory()
         self.end()
 

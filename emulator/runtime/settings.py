@@ -28,7 +28,7 @@ class RuntimeSettings:
     variables: Mapping[str, str] = field(default_factory=dict)
     """Environment variables given to every function, over the template's."""
     prewarm: Mapping[str, int] = field(default_factory=dict)
-    """Environments to have ready from the start, by function name."""
+    """Environments to keep ready, by function name."""
     client: Client = Client.AUTO
     reload: bool = True
-    """Whether a change of code retires warm environments."""
+    """Whether changes of code and template are taken up while running."""

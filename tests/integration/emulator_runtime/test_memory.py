@@ -43,6 +43,7 @@ async def test_more_than_its_memory_size_ends_a_function(logs: LogKeeper) -> Non
     assert report.endswith("Status: error\tError Type: Runtime.OutOfMemory")
     assert f"RequestId: {result.request_id} Error: {KILLED}\nRuntime.ExitError" in logs.texts()
     assert _used_mb(after) < 100
+    assert any(text.endswith("MB used, MemorySize is 128 MB: killed") for text in logs.texts())
 
 
 async def test_what_its_children_use_counts(logs: LogKeeper) -> None:
