@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from emulator.template import catalogue
-from emulator.template.authorization import Authorization
+from emulator.template.authorization import Authorization, refuse_unknown
 from emulator.template.definitions import Definition
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Cors, HttpApi, Route, Throttle
@@ -14,9 +14,6 @@ from emulator.template.properties import Properties
 from emulator.template.stack import IMPLICIT_API, Stack
 
 _METHODS = frozenset({"ANY", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-_EVENT_PROPERTIES = frozenset(
-    {"ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "RouteSettings", "TimeoutInMillis"}
-)
 _NOT_READ = {
     "DefinitionUri": "is not read; write it as DefinitionBody, or routes as function events",
     "Domain": "is not emulated; the API answers on its own port",
@@ -45,9 +42,7 @@ class Apis:
 
     def add(self, function: str, event: Properties) -> None:
         """Add the route of a function's HttpApi event."""
-        for key in event:
-            if key not in _EVENT_PROPERTIES:
-                self.stack.warn(event.line(key), f"{event.where} has no property {key}")
+        refuse_unknown(event.section("Auth"), catalogue.ROUTE_AUTH)
         api_id = event.text("ApiId") or self.stack.ref(IMPLICIT_API)
         key = _route_key(event)
         routes = self.routes.setdefault(api_id, [])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from emulator.template import catalogue
 from emulator.template.errors import TemplateError
 from emulator.template.model import Authorizer, Uncheckable
 from emulator.template.properties import Properties
@@ -27,11 +28,19 @@ _SOURCES = {
 }
 
 
+def refuse_unknown(auth: Properties, known: frozenset[str]) -> None:
+    """Raise TemplateError for a property that does not exist: it might have been a protection."""
+    for key in auth:
+        if key not in known:
+            raise auth.fail(key, "does not exist")
+
+
 class Authorization:
     """The authorizers of one API, and which of them protects a route."""
 
     def __init__(self, stack: Stack, auth: Properties, functions: Mapping[str, str]) -> None:
         """`functions` has the physical name of each function by its name and ARN."""
+        refuse_unknown(auth, catalogue.API_AUTH)
         self._stack = stack
         self._functions = functions
         self._default = auth.text("DefaultAuthorizer")

@@ -84,10 +84,63 @@ PROPERTIES: dict[str, frozenset[str]] = {
     ),
 }
 
+EVENTS: dict[str, frozenset[str]] = {
+    "HttpApi": _words("ApiId Auth Method Path PayloadFormatVersion RouteSettings TimeoutInMillis"),
+    "SQS": _words(
+        """BatchSize Enabled FilterCriteria FunctionResponseTypes KmsKeyArn
+        MaximumBatchingWindowInSeconds MetricsConfig ProvisionedPollerConfig Queue ScalingConfig"""
+    ),
+    "EventBridgeRule": _words(
+        """DeadLetterConfig EventBusName Input InputPath InputTransformer Pattern RetryPolicy
+        RuleName State Target"""
+    ),
+    "CloudWatchEvent": _words(
+        """DeadLetterConfig Enabled EventBusName Input InputPath InputTransformer Pattern
+        RetryPolicy State Target"""
+    ),
+    "Schedule": _words(
+        """DeadLetterConfig Description Enabled Input Name RetryPolicy RoleArn Schedule State
+        Target"""
+    ),
+    "ScheduleV2": _words(
+        """DeadLetterConfig Description EndDate FlexibleTimeWindow GroupName Input KmsKeyArn Name
+        OmitName PermissionsBoundary RetryPolicy RoleArn ScheduleExpression
+        ScheduleExpressionTimezone StartDate State"""
+    ),
+}
+
+SECTIONS: dict[str, frozenset[str]] = {
+    "AccessLogSettings": _words("DestinationArn Format"),
+    "CorsConfiguration": _words(
+        "AllowCredentials AllowHeaders AllowMethods AllowOrigins ExposeHeaders MaxAge"
+    ),
+    "DeadLetterConfig": _words("Arn QueueLogicalId TargetArn Type"),
+    "DeadLetterQueue": _words("TargetArn Type"),
+    "DefaultRouteSettings": _words(
+        """DataTraceEnabled DetailedMetricsEnabled LoggingLevel ThrottlingBurstLimit
+        ThrottlingRateLimit"""
+    ),
+    "DestinationConfig": _words("OnFailure OnSuccess"),
+    "Environment": _words("Variables"),
+    "EphemeralStorage": _words("Size"),
+    "EventInvokeConfig": _words(
+        "DestinationConfig MaximumEventAgeInSeconds MaximumRetryAttempts Qualifier"
+    ),
+    "FilterCriteria": _words("Filters"),
+    "FlexibleTimeWindow": _words("MaximumWindowInMinutes Mode"),
+    "OnFailure": _words("Destination QueueLogicalId Type"),
+    "RetryPolicy": _words("MaximumEventAgeInSeconds MaximumRetryAttempts"),
+    "ScalingConfig": _words("MaximumConcurrency"),
+}
+"""What may stand within a property of these names, wherever it is."""
+
+API_AUTH = _words("Authorizers DefaultAuthorizer EnableIamAuthorizer")
+ROUTE_AUTH = _words("AuthorizationScopes Authorizer InvokeRole OverrideApiAuth")
+
 IGNORED_SERVICES = _words(
-    """ApplicationAutoScaling ApplicationInsights Backup Budgets CertificateManager CloudFormation CloudTrail CloudWatch
-    EC2 ElastiCache IAM KMS Logs RDS ResourceGroups Route53 SecretsManager ServiceDiscovery SSM
-    Synthetics WAFv2 XRay"""
+    """ApplicationAutoScaling ApplicationInsights Backup Budgets CertificateManager
+    CloudFormation CloudTrail CloudWatch EC2 ElastiCache IAM KMS Logs RDS ResourceGroups Route53
+    SecretsManager ServiceDiscovery SSM Synthetics WAFv2 XRay"""
 )
 
 IGNORED_TYPES = _words(

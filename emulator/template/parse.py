@@ -116,7 +116,10 @@ class _Sources:
         function_name, arn = resource.identity.name, resource.identity.arn
         logical_id = resource.logical_id + name
         properties = event.section("Properties")
-        match event.required_text("Type"):
+        kind = event.required_text("Type")
+        if kind in catalogue.EVENTS:
+            self.stack.warn_of_unknown(properties, catalogue.EVENTS[kind])
+        match kind:
             case "HttpApi":
                 self.apis.add(function_name, properties)
             case "SQS":
@@ -125,6 +128,6 @@ class _Sources:
                 self.timetable.add_rule_event(logical_id, arn, properties)
             case "ScheduleV2":
                 self.timetable.add_schedule_event(logical_id, arn, properties)
-            case kind:
+            case _:
                 reason = f"{event.where}: events of type {kind} are not emulated"
                 self.stack.warn(event.line("Type"), reason)

@@ -86,15 +86,18 @@ class Stack:
                     identity = self._identity(name)
                     resource = Resource(name, kind, self._raw.line_of(name), properties, identity)
                 if resource is not None:
-                    self._warn_of_unknown(resource)
+                    self.warn_of_unknown(resource.properties, catalogue.PROPERTIES[kind])
                     yield resource
 
-    def _warn_of_unknown(self, resource: Resource) -> None:
-        properties = resource.properties
-        for key in properties:
-            if key not in catalogue.PROPERTIES[resource.kind]:
+    def warn_of_unknown(self, properties: Properties, known: frozenset[str]) -> None:
+        """Tell what nobody will read: a property that does not exist is a misspelt one."""
+        for key, value in properties.raw.items():
+            if key not in known:
                 reason = f"{properties.where} has no property {key}; it is ignored"
                 self.warn(properties.line(key), reason)
+            elif key in catalogue.SECTIONS and isinstance(value, Map) and not intrinsic_of(value):
+                section = Properties(value, self.resolver, f"{properties.where}: {key}")
+                self.warn_of_unknown(section, catalogue.SECTIONS[key])
 
     def global_properties(self, kind: str) -> Properties:
         """Return a SAM type's Globals as the properties of a resource that has no other."""

@@ -101,6 +101,17 @@ def test_what_cannot_be_checked_closes_the_route(
         assert "Api is left out" in app.warnings[0]
 
 
+def test_a_misspelt_protection_opens_nothing(read: Load) -> None:
+    app = read(route() + AUTH.replace("DefaultAuthorizer:", "DefaultAuthoriser:"))
+    assert app.http_apis == ()
+    assert app.warnings[0] == (
+        "template.yaml:15: HttpApi Api: Auth: DefaultAuthoriser does not exist; Api is left out"
+    )
+    app = read(route(", Auth: {Authoriser: Main}") + AUTH.replace("        DefaultAu", "        #"))
+    assert [api.routes for api in app.http_apis] == [()]
+    assert "Auth: Authoriser does not exist; Work's event A is left out" in app.warnings[0]
+
+
 def test_what_an_api_has_that_is_not_emulated(read: Load) -> None:
     text = "  Api:\n    Type: AWS::Serverless::HttpApi\n    Properties:\n"
     text += "      FailOnWarnings: true\n      Domain: {DomainName: a.example}\n"

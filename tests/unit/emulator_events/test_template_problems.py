@@ -129,6 +129,33 @@ def test_what_is_not_run_is_told(read: Load, resource: str, sentence: str) -> No
     assert sentence in warning
 
 
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("      Memory: 5\n", "Function Work has no property Memory"),
+        ("      Environment: {Varables: {A: b}}\n", "Function Work: Environment has no property V"),
+        (
+            "      EventInvokeConfig: {DestinationConfig: {OnFail: {Type: SQS}}}\n",
+            "EventInvokeConfig: DestinationConfig has no property OnFail",
+        ),
+        (
+            "      Events: {A: {Type: Schedule, Properties: {Schedule: rate(1 day), Zone: x}}}\n",
+            "Function Work: Events: A: Properties has no property Zone",
+        ),
+        (
+            "      Events: {A: {Type: HttpApi, Properties: {Path: /, Method: GET, Timeout: 5}}}\n",
+            "Function Work: Events: A: Properties has no property Timeout",
+        ),
+    ],
+)
+def test_properties_that_do_not_exist(read: Load, line: str, where: str) -> None:
+    app = read(f"{SAM}Resources:{FUNCTION}{line}")
+    (warning,) = app.warnings
+    assert warning.startswith(f"template.yaml:9: {where}" if "Function" in where else "template.")
+    assert where in warning
+    assert warning.endswith("; it is ignored")
+
+
 def test_loops_of_resources_are_told(read: Load) -> None:
     app = read(f"{SAM}Resources:{OTHER}  Fn::ForEach::Loop: [X, [a, b], {{}}]\n")
     assert app.warnings == (
