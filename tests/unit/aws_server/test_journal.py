@@ -12,7 +12,6 @@ from emulator.aws_server.sqs import journal, open_journal
 from emulator.aws_server.sqs.store import Store
 from tests.sqs_store import Bench, Clock
 
-
 FIELDS = ("number", "id", "body", "group", "visible_at", "enqueued_at", "received_at", "receives")
 
 
@@ -62,7 +61,6 @@ def test_a_store_is_what_it_was(tmp_path: Path) -> None:
         again = open_bench(tmp_path, bench.clock.now)
         assert picture(again.store) == picture(bench.store)
         assert again.store.size == bench.store.size
-        again.store.close()
     queue = again.store.queue(next(iter(again.store.queues)))
     assert (queue.visible, queue.in_flight) == (1, 1)
     assert again.bodies(queue) == ["4"]
