@@ -81,15 +81,24 @@ class Aws:
 
         `emulator.aws_server` and LocalStack only store them.
         """
+        health = await self._health("/_ministack/health")
+        return bool(health.get("edition", EDITION) != EDITION)
+
+    async def fires_rules(self) -> bool:
+        """Return whether the endpoint is a LocalStack, which fires scheduled rules by itself."""
+        return "services" in await self._health("/_localstack/health")
+
+    async def _health(self, path: str) -> Mapping[str, Any]:
+        """What the endpoint says there of itself; nothing, if it has no such place."""
         timeout = aiohttp.ClientTimeout(total=_CONNECT_TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
-            session.get(f"{self.endpoint_url.rstrip('/')}/_ministack/health") as response,
+            session.get(self.endpoint_url.rstrip("/") + path) as response,
         ):
             if response.status != 200 or "json" not in response.content_type:
-                return False
-            health = await response.json()
-        return bool(health.get("edition", EDITION) != EDITION)
+                return {}
+            health: Any = await response.json()
+        return health if isinstance(health, dict) else {}
 
 
 def error_code(error: Exception) -> str:

@@ -47,7 +47,6 @@ class Schedules:
         self._clock = clock
         self._memory = memory
         self._aws = aws
-        self._stored = Stored(aws)
         self._declared = {job.key: job for job in declared(app)}
         self._delivery = Delivery(Endpoint(app, aws), invoker, self._done)
         self._timetable = Timetable(memory)
@@ -62,11 +61,12 @@ class Schedules:
             watch = Watch(self._aws.endpoint_url)
             try:
                 await watch.start()
-                self._take_over(await self._stored.jobs())
+                stored = Stored(self._aws, fires_rules=await self._aws.fires_rules())
+                self._take_over(await stored.jobs())
             except BaseException:
                 await watch.close()
                 raise
-            self._tasks.append(asyncio.create_task(self._follow(watch)))
+            self._tasks.append(asyncio.create_task(self._follow(watch, stored)))
         self._tasks.append(asyncio.create_task(self._run()))
 
     def check_step(self, until: datetime) -> int:
@@ -148,16 +148,16 @@ class Schedules:
         _LOG.info("schedules are gone; making what the template declares")
         await provision(as_switched(self._app, self._memory), self._aws)
 
-    async def _follow(self, watch: Watch) -> None:
+    async def _follow(self, watch: Watch, stored: Stored) -> None:
         """Take over what changes on the endpoint, and put back what it lost."""
         try:
             while True:
                 await watch.changed()
                 try:
-                    jobs = await self._stored.jobs()
+                    jobs = await stored.jobs()
                     if watch.was_away and not self._declared.keys() <= jobs.keys():
                         await self._remake()
-                        jobs = await self._stored.jobs()
+                        jobs = await stored.jobs()
                 except EndpointError as error:
                     watch.was_away = True
                     _LOG.debug("schedules cannot be read: %s", error)

@@ -19,10 +19,15 @@ _AT_ONCE = 10
 
 
 class Stored:
-    """The schedules of an endpoint; what cannot fire is told once, when it is seen."""
+    """The schedules of an endpoint; what cannot fire is told once, when it is seen.
 
-    def __init__(self, aws: Aws) -> None:
+    With `fires_rules` it is an endpoint that fires rules by itself, but has no functions: only
+    those of a rule's targets are read.
+    """
+
+    def __init__(self, aws: Aws, *, fires_rules: bool) -> None:
         self._aws = aws
+        self._fires_rules = fires_rules
         self._read: dict[str, tuple[Any, Job | None]] = {}  # by ARN: modification date, job
         self._told: dict[str, str] = {}
 
@@ -77,13 +82,16 @@ class Stored:
             name = {"Rule": rule["Name"], "EventBusName": "default"}
             try:
                 answer = await self._aws.events.list_targets_by_rule(**name)
-                found += of_rule(rule, answer["Targets"])
+                found += [job for job in of_rule(rule, answer["Targets"]) if self._is_ours(job)]
             except ExpressionError as error:
                 self._tell(rule["Arn"], f"it cannot be fired: {error}")
             except ClientError as error:
                 if error_code(error) != "ResourceNotFoundException":
                     raise
         return found
+
+    def _is_ours(self, job: Job) -> bool:
+        return not self._fires_rules or targets.service(job.target.arn) == "lambda"
 
     def _tell(self, key: str, problem: str) -> None:
         if self._told.get(key) != problem:
