@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cli.errors import Failure
 from cli.logfile import Follower, Position, backward, begin, start
-from cli.logview import GATEWAY, LEVELS, Entry, Painter, Shown, tell
+from cli.logview import EMULATOR, GATEWAY, LEVELS, Entry, Painter, Shown, tell
 from cli.paths import Home
 
 DEFAULT_COUNT = 100
@@ -114,9 +114,9 @@ class Choice:
     def __post_init__(self) -> None:
         ids = [form for trace in self.traces or () for form in (trace, xray(trace))]
         # Most lines are told by their bytes, unread.
-        access = b'"kind":"access"'
+        named = {GATEWAY: b'"kind":"access"', EMULATOR: b""}
         self._level_marks = _LEVEL_MARKS.get(self.level or "", (b"",))
-        self._mark = access if self.function == GATEWAY else (self.function or "").encode()
+        self._mark = named.get(self.function or "", (self.function or "").encode())
         self._needles = tuple(text.encode() for text in (*ids, *self.requests))
 
     def of(self, raw: bytes) -> Entry | None:
@@ -140,8 +140,8 @@ class Choice:
         return self.traces is not None or bool(self.requests)
 
     def _is_of_the_function(self, entry: Entry) -> bool:
-        own = GATEWAY if entry.is_access else None
-        return self.function is None or self.function in {entry.function, own}
+        who = entry.function or EMULATOR
+        return self.function is None or self.function in {who, GATEWAY if entry.is_access else who}
 
     def _goes_on(self, entry: Entry) -> bool:
         """Whether a line without the id belongs to an invocation that named it."""
@@ -265,10 +265,16 @@ def _traced(home: Home, log: Path, wanted: str) -> Collection[str]:
     if wanted.startswith("txn_"):
         found = _traces_of_payment(home, wanted)
     else:
-        found = _collect(log, wanted, lambda entry: w3c(str(entry.fields.get("trace_id"))))
+        found = _collect(log, wanted, _trace_of)
     if not found:
         raise Failure(f"Nothing is known of {wanted}.")
     return found
+
+
+def _trace_of(entry: Entry) -> str | None:
+    """What the line is about, else what its invocation is for."""
+    said = entry.said or {}
+    return w3c(str(said.get("trace_id") or entry.fields.get("trace_id")))
 
 
 def _traces_of_payment(home: Home, payment_id: str) -> Collection[str]:

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-GATEWAY = "gateway"
-"""Who speaks in access lines."""
+GATEWAY, EMULATOR = "gateway", "emulator"
+"""Who speaks in access lines, and in lines that no function is meant by."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _COLOURS = {"dim": "2", "red": "31", "green": "32", "yellow": "33"}
 _WHO_COLOURS = ("36", "35", "34", "96", "95", "94", "92", "32")
@@ -106,7 +106,7 @@ class Shown:
     more: str = ""
 
 
-def tell(entry: Entry, part: str = "emulator") -> Shown | None:
+def tell(entry: Entry, part: str = EMULATOR) -> Shown | None:
     """Who says what in which colour; None for what is for machines only.
 
     `part` is who speaks where no function does.

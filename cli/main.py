@@ -333,14 +333,12 @@ def fire(
 @app.command()
 def logs(
     function: Annotated[
-        str | None, typer.Argument(help="One function's lines only; `gateway` is one too.")
+        str | None, typer.Argument(help="One function's lines only; or gateway, emulator.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
     trace: Annotated[
         str | None,
-        typer.Option(
-            help="All that a request caused: its X-Trace-Id, or a request's, payment's id."
-        ),
+        typer.Option(help="All of one trace: X-Trace-Id, or a request's, payment's, event's id."),
     ] = None,
     request: Annotated[str | None, typer.Option(help="One request's or invocation's id.")] = None,
     since: Annotated[str | None, typer.Option(help="An age such as 10m or 2h, or a time.")] = None,

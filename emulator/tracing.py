@@ -13,6 +13,8 @@ import time
 from emulator.http1 import Request
 
 HEADER = b"x-amzn-trace-id"
+_LONGEST_BYTES = 512
+_ROOT = re.compile(rb"\bRoot=1-[0-9a-f]{8}-[0-9a-f]{24}\b")
 _TRACEPARENT = re.compile(
     rb"[0-9a-f]{2}-(?!0{32})([0-9a-f]{8})([0-9a-f]{24})-[0-9a-f]{16}-[0-9a-f]{2}"
 )
@@ -31,7 +33,7 @@ def trace_id_of(request: Request) -> str:
     AWS itself makes nothing of a `traceparent`; here one trace id then finds all lines of the log.
     """
     given = request.header(HEADER)
-    if given is not None and b"Root=" in given:
+    if given is not None and len(given) <= _LONGEST_BYTES and _ROOT.search(given):
         return given.decode("latin-1")
     parent = request.header(b"traceparent")
     match = _TRACEPARENT.fullmatch(parent) if parent is not None else None

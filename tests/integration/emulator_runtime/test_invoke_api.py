@@ -233,7 +233,7 @@ async def test_throttling(logs: LogKeeper, tmp_path: Any) -> None:
         with pytest.raises(ClientError) as caught:
             await _call(emulator, "invoke", FunctionName="single", Payload=b"{}")
         await running_one
-    said = caught.value.response
+    said: Any = caught.value.response
     assert said["Error"] == {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}
     assert said["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
     assert said["Type"] == "User"
@@ -280,6 +280,8 @@ async def test_the_trace_header_reaches_the_function_and_every_line_of_the_log(
         ({"traceparent": parent}, root),
         ({"traceparent": "00-" + "0" * 32 + "-53995c3f42cd8ad8-01"}, "Root=1-"),
         ({"X-Amzn-Trace-Id": "nonsense"}, "Root=1-"),
+        ({"X-Amzn-Trace-Id": "Root=1-5759e988"}, "Root=1-"),
+        ({"X-Amzn-Trace-Id": f"{root};x={'x' * 1000}"}, "Root=1-"),
         ({}, "Root=1-"),
     ]
     async with running(new_app(code), logs) as emulator, httpx.AsyncClient() as client:
@@ -289,6 +291,7 @@ async def test_the_trace_header_reaches_the_function_and_every_line_of_the_log(
             )
             got = answer.json()
             assert got.startswith(expected)
+            assert len(got) < 100
             own = [line for line in logs.lines if line.fields.get("trace_id") == got]
             begun = [line.message.split(" ")[0].split("\t")[0] for line in own]
             assert begun[-4:] == ["START", "hello", "END", "REPORT"]

@@ -229,12 +229,14 @@ def _story(home: Home) -> None:
         _said(6, "relay", "req-r", "Events relayed", trace_ids=[_T1, _T2]),
         _said(7, "relay", "req-r", "Events relayed", trace_ids=[_T2]),
         _said(8, "webhook", "req-w", "Webhook delivered", trace_id=_T2),
-        _said(9, "webhook", "req-w", "Webhook delivered", trace_id=_T1),
+        _said(9, "webhook", "req-w", "Webhook delivered", trace_id=_T1, event="evt_1")
+        | {"trace_id": "Root=1-00000000-000000000000000000000001"},
         _line(10, "function", "[ERROR] E: no\nTraceback", function="webhook", request_id="req-w"),
         _line(11, "platform", "timed out", function="webhook", request_id="req-w", level="ERROR"),
         _line(12, "platform", "END RequestId: req-w", function="webhook", request_id="req-w"),
         _said(13, "relay", "req-r", "Work is paused"),
         _said(14, "merchant", "req-m", "request", trace_id=_T2),
+        _line(15, "platform", "the AWS endpoint is back"),
     )
 
 
@@ -247,13 +249,14 @@ def test_a_trace_is_gathered_over_all_functions(home, capsys):
         f"00-{_T1}-00f067aa0ba902b7-01",
         "gw=",
         "req-a",
+        "evt_1",
     ):
         assert _words(_show(home, capsys, trace=form)) == [
             "20:00:03.000 authorize request",
             "20:00:04.000 authorize printed",
             "20:00:05.000 gateway POST /v1/payments 201 9 ms",
             "20:00:06.000 relay Events relayed",
-            "20:00:09.000 webhook Webhook delivered",
+            "20:00:09.000 webhook Webhook delivered event=evt_1",
             "20:00:10.000 webhook E: no",
             "Traceback",
             "20:00:11.000 webhook timed out",
@@ -285,13 +288,14 @@ def test_one_request_by_either_id(home, capsys):
     [
         ({"function": "webhook"}, [8, 9, 10, 11]),
         ({"function": "gateway"}, [5]),
+        ({"function": "emulator"}, [15]),
         ({"function": "authorize"}, [3, 4, 5]),
         ({"level": "ERROR"}, [10, 11]),
-        ({"count": 2}, [13, 14]),
+        ({"count": 2}, [14, 15]),
         ({"count": 2, "function": "webhook"}, [10, 11]),
         ({"count": 1, "level": "ERROR"}, [11]),
-        ({"since": "2026-11-22T20:00:10.500Z"}, [11, 13, 14]),
-        ({"since": "2026-11-22T20:00:10.500Z", "count": 1}, [14]),
+        ({"since": "2026-11-22T20:00:10.500Z"}, [11, 13, 14, 15]),
+        ({"since": "2026-11-22T20:00:10.500Z", "count": 1}, [15]),
         ({"since": "2027-01-01T00:00:00.000Z"}, []),
     ],
 )
