@@ -23,6 +23,8 @@ _START_TIMEOUT_S = 90
 
 aws = events.aws
 load_app = events.load_app
+own_account = events.own_account
+started = events.started
 
 
 @pytest.fixture(scope="session")
