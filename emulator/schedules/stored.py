@@ -37,6 +37,8 @@ class Stored:
         for job in found:
             if targets.service(job.target.arn) is None:
                 self._tell(job.key, f"the emulator cannot reach its target {job.target.arn}")
+            if job.target.input_path or job.target.input_transformer:
+                self._tell(job.key, "its InputPath or InputTransformer is not emulated")
         return {job.key: job for job in found}
 
     async def _schedules(self) -> list[Job]:

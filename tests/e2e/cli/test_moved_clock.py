@@ -182,6 +182,10 @@ def test_schedules_are_shown_for_people(moved):
     expression = ["--expression", "cron(0 9 1 6 ? 2090)", "--timezone", "Europe/Berlin"]
     done = moved.run("schedule", "next", *expression)
     assert done.stdout == "2090-06-01T07:00:00Z  2090-06-01 09:00:00 Europe/Berlin\n"
+    endpoint = f"--endpoint-url={moved.urls.aws_endpoint_url}"
+    assert "relay" in moved.run("schedule", "list", endpoint).stdout
+    away = moved.run("schedule", "run", "relay", endpoint)
+    assert away.stderr.startswith("paywright: Only a local run can fire a schedule by hand")
     missing = moved.run("schedule", "run", "nothing")
     assert (missing.returncode, missing.stdout) == (1, "")
     assert "There is no schedule nothing" in missing.stderr
