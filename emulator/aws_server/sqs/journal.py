@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
+
+_LOG = logging.getLogger(__name__)
 
 Change = list[Any]
 """A kind, a queue's key, and what that kind needs; see `Store`."""
@@ -103,8 +106,11 @@ class FileJournal:
                 os.ftruncate(self._file, self._size)
             raise
         if self._size > self._rewrite_at:
-            self._rewrite_at = 2 * self._size  # should the next line fail
-            self.begin(self._snapshot)
+            self._rewrite_at = 2 * self._size
+            try:
+                self.begin(self._snapshot)
+            except OSError as error:
+                _LOG.warning("%s grows on: %s", self._path, error)
 
     def close(self) -> None:
         """Let go of the file."""

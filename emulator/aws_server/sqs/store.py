@@ -1,11 +1,13 @@
 """All queues, what passes between them, and what the journal has of them.
 
-Every change is in the journal before it is made.
+Nothing is taken in that the journal cannot keep. What it cannot keep of a receive or a delete is
+only told of: it would make messages come again, and lose none.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from emulator.aws_server.sqs.errors import SqsError, no_such_queue
 from emulator.aws_server.sqs.journal import Change, Journal
 from emulator.aws_server.sqs.messages import Message, continue_after
 from emulator.aws_server.sqs.queue import Duplicate, Queue, QueueKey
+
+_LOG = logging.getLogger(__name__)
 
 DEFAULT_LIMIT_BYTES = 512 * 1024 * 1024
 _PACKED = (
@@ -72,7 +76,7 @@ class Store:
         expired = queue.advance(self.now())
         if expired:
             self.size -= sum(message.size for message in expired)
-            self._journal.append(["deleted", queue.key, [message.id for message in expired]])
+            self._note(["deleted", queue.key, [message.id for message in expired]])
 
     def create(self, key: QueueKey, attributes: dict[str, str], tags: dict[str, str]) -> Queue:
         """Make a queue."""
@@ -163,7 +167,7 @@ class Store:
                 break
         if received:
             ids = [message.id for message in received]
-            self._journal.append(["received", queue.key, now, now + visibility_s, ids])
+            self._note(["received", queue.key, now, now + visibility_s, ids])
         return received
 
     def move(
@@ -181,7 +185,7 @@ class Store:
         messages = list(messages)
         if not messages:
             return
-        self._journal.append(["deleted", queue.key, [message.id for message in messages]])
+        self._note(["deleted", queue.key, [message.id for message in messages]])
         for message in messages:
             self.size -= message.size
             queue.remove(message)
@@ -192,7 +196,7 @@ class Store:
         """Let a message in flight be visible in so many seconds."""
         now = self.now()
         queue.change_visibility(message, seconds, now)
-        self._journal.append(["visible", queue.key, message.id, now + seconds])
+        self._note(["visible", queue.key, message.id, now + seconds])
         self.on_ready(queue)
 
     # -- journal
@@ -255,6 +259,13 @@ class Store:
                 yield ["moved", queue.key, [_pack(message)]]
 
     # -- helpers
+
+    def _note(self, change: Change) -> None:
+        """Keep a change if that is possible."""
+        try:
+            self._journal.append(change)
+        except OSError as error:
+            _LOG.warning("what %s went through may come again: %s", change[1][2], error)
 
     def _put(self, queue: Queue, message: Message, now: float) -> None:
         self.size += message.size
