@@ -1,7 +1,8 @@
-"""How fast a queue's messages reach a function that does nothing, all processes included.
+"""How fast a queue's messages reach a function, all processes included.
 
 `python -m tests.bench.sqs [BACKLOG ...]` prints a line per backlog: what is left waiting while
-the rate is taken. Figures of a busy machine say little; CPU time per message says more.
+the rate of a function that does nothing is taken; then how long a message of an idle queue takes.
+Figures of a busy machine say little; CPU time per message says more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,18 @@ Resources:
       Events:
         Queue: {Type: SQS, Properties: {Queue: !GetAtt Queue.Arn, BatchSize: 10}}
 """
+_NOTHING = "def handler(event, context):\n    return None\n"
+_CLOCK = """\
+import pathlib, time
+
+def handler(event, context):
+    now = time.time()
+    with pathlib.Path(__file__).with_name("arrivals").open("a") as file:
+        for record in event["Records"]:
+            file.write(f"{now - float(record['body'])}\\n")
+"""
 _WARM_UP = 500
+_PAUSE_S = 0.05
 _TICK_S = 0.02
 _START_TIMEOUT_S = 60.0
 _DRAIN_TIMEOUT_S = 60.0
@@ -65,18 +77,42 @@ class Figures:
 
 def measure(backlog: int, messages: int = 6_000, body_bytes: int = 300) -> Figures:
     """Return how fast `messages` reach a function while at least `backlog` more wait."""
+    with _application(_NOTHING) as folder, _endpoint(folder) as endpoint:
+        _fill(endpoint.url, backlog + messages + _WARM_UP, "x" * body_bytes)
+        with _emulator(folder, endpoint.url) as emulator:
+            assert endpoint.child is not None
+            return _watch(endpoint.url, endpoint.child.identity.pid, emulator, backlog, messages)
+
+
+def measure_latency(messages: int = 100) -> list[float]:
+    """Return, sorted, the seconds from before SendMessage to within the function."""
+    with (
+        _application(_CLOCK) as folder,
+        _endpoint(folder) as endpoint,
+        _emulator(folder, endpoint.url),
+    ):
+        queue = _fill(endpoint.url, 0, "")
+        arrivals = folder / "code" / "arrivals"
+        for number in range(messages + 1):
+            request = {"QueueUrl": queue, "MessageBody": str(time.time())}
+            _call(endpoint.url, "SendMessage", request)
+            deadline = time.monotonic() + _START_TIMEOUT_S
+            while not arrivals.exists() or arrivals.read_text().count("\n") <= number:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"message {number} did not arrive")
+                time.sleep(_TICK_S)
+            time.sleep(_PAUSE_S)
+        return sorted(map(float, arrivals.read_text().split()[1:]))  # the first starts the process
+
+
+@contextmanager
+def _application(code: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "code").mkdir()
-        (folder / "code" / "app.py").write_text("def handler(event, context):\n    return None\n")
+        (folder / "code" / "app.py").write_text(code)
         (folder / "template.yaml").write_text(_TEMPLATE)
-        with _endpoint(folder) as endpoint:
-            _fill(endpoint.url, backlog + messages + _WARM_UP, "x" * body_bytes)
-            with _emulator(folder, endpoint.url) as emulator:
-                assert endpoint.child is not None
-                return _watch(
-                    endpoint.url, endpoint.child.identity.pid, emulator, backlog, messages
-                )
+        yield folder
 
 
 def _watch(url: str, endpoint: int, emulator: int, backlog: int, messages: int) -> Figures:
@@ -121,18 +157,19 @@ def _emulator(folder: Path, endpoint_url: str) -> Iterator[int]:
             process.wait(timeout=20)
 
 
-def _fill(url: str, count: int, body: str) -> None:
-    queue = _call(
-        url, "CreateQueue", {"QueueName": "bench", "Attributes": {"VisibilityTimeout": "60"}}
-    )
+def _fill(url: str, count: int, body: str) -> str:
+    """Put messages in the queue, which is made; its URL."""
+    made = {"QueueName": "bench", "Attributes": {"VisibilityTimeout": "60"}}
+    queue = _call(url, "CreateQueue", made)["QueueUrl"]
     for start in range(0, count, 10):
         entries = [
             {"Id": str(number), "MessageBody": body} for number in range(min(10, count - start))
         ]
-        _call(url, "SendMessageBatch", {"QueueUrl": queue["QueueUrl"], "Entries": entries})
+        _call(url, "SendMessageBatch", {"QueueUrl": queue, "Entries": entries})
+    return queue
 
 
-def _call(url: str, action: str, parameters: dict[str, object]) -> dict[str, str]:
+def _call(url: str, action: str, parameters: Mapping[str, object]) -> dict[str, str]:
     request = urllib.request.Request(
         url,
         data=json.dumps(parameters).encode(),
@@ -190,6 +227,9 @@ def main() -> None:
     """Print the figures of every backlog asked for."""
     for backlog in map(int, sys.argv[1:] or ("0", "4000", "20000")):
         print(measure(backlog), flush=True)
+    latencies = measure_latency()
+    p50, p99 = (latencies[int(len(latencies) * share)] * 1000 for share in (0.5, 0.99))
+    print(f"idle queue to function: p50 {p50:.1f} ms, p99 {p99:.1f} ms")
 
 
 if __name__ == "__main__":
