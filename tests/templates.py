@@ -16,3 +16,11 @@ FUNCTION = """
       Runtime: python3.13
       CodeUri: code
 """
+
+# What the rules of Paywright's own template ask for.
+OWN_PARAMETERS = {
+    "ValkeyUrl": "redis://127.0.0.1",
+    "DatabaseUrl": "postgresql://127.0.0.1",
+    "HousekeepingDatabaseUrl": "postgresql://127.0.0.1",
+    "PiiKey": "0" * 64,
+}

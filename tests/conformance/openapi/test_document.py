@@ -21,6 +21,7 @@ from emulator.template.parse import load
 from paywright.errors import PaywrightError, catalogue
 from tests.api import load_function
 from tests.conformance.openapi.contract import DOCUMENT, ROOT, response_schema, schema_at
+from tests.templates import OWN_PARAMETERS
 from tools.reference import __main__ as reference
 from tools.reference.operations import OPERATIONS
 
@@ -65,7 +66,7 @@ def test_references_lead_somewhere() -> None:
 
 
 def test_routes_are_the_templates() -> None:
-    template = load(ROOT / "template.yaml", {"ValkeyUrl": "redis://127.0.0.1"})
+    template = load(ROOT / "template.yaml", OWN_PARAMETERS)
     declared = {route.key for api in template.http_apis for route in api.routes}
     documented = {
         f"{method.upper()} {path}" for path, item in DOCUMENT["paths"].items() for method in item

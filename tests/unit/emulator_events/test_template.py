@@ -9,7 +9,7 @@ import pytest
 
 from emulator.template.model import Cors, Throttle
 from emulator.template.parse import TemplateError, load
-from tests.templates import FUNCTION, SAM, Load
+from tests.templates import FUNCTION, OWN_PARAMETERS, SAM, Load
 
 REPOSITORY = Path(__file__).parents[3]
 
@@ -391,13 +391,7 @@ def test_queue_urls_are_the_endpoints(read: Load) -> None:
 
 
 def test_paywrights_own_template_reads_without_a_warning() -> None:
-    given = {
-        "ValkeyUrl": "redis://127.0.0.1",
-        "DatabaseUrl": "postgresql://127.0.0.1",
-        "HousekeepingDatabaseUrl": "postgresql://127.0.0.1",
-        "PiiKey": "0" * 64,
-    }
-    app = load(REPOSITORY / "template.yaml", given)
+    app = load(REPOSITORY / "template.yaml", OWN_PARAMETERS)
     assert app.warnings == ()
     assert {"authorize", "capture", "webhook", "relay"} <= set(app.functions)
     assert "POST /v1/payments" in {route.key for route in app.http_apis[0].routes}
