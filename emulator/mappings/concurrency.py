@@ -25,16 +25,18 @@ class Concurrency:
         """Whether a place can be had at once."""
         return self._taken < self._allowed
 
-    async def acquire(self) -> None:
-        """Take a place as soon as there is one."""
+    async def acquire(self, at_most: int = 1) -> int:
+        """Take a place as soon as there is one, and others that are free; how many it is."""
         while not self.is_free:
             self._changed.clear()
             await self._changed.wait()
-        self._taken += 1
+        taken = min(at_most, self._allowed - self._taken)
+        self._taken += taken
+        return taken
 
-    def release(self) -> None:
-        """Give a place back."""
-        self._taken -= 1
+    def release(self, count: int = 1) -> None:
+        """Give places back."""
+        self._taken -= count
         self._changed.set()
 
     def succeeded(self) -> None:

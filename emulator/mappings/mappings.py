@@ -60,7 +60,8 @@ def _of_mapping(mapping: QueueMapping, endpoint: Endpoint, invoker: Invoker) -> 
             mapping.queue_name,
             window_s,
         )
-    batching = Batching(mapping.batch_size, window_s)
+    is_fifo = mapping.queue_name.endswith(".fifo")
+    batching = Batching(mapping.batch_size, window_s, in_order=is_fifo)
     return Poller(source, consumer.handle, batching, concurrency)
 
 

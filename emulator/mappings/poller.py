@@ -24,10 +24,19 @@ Handle = Callable[[Sequence[Message]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Batching:
-    """How many messages make a batch, and for how long they are gathered."""
+    """How many messages make a batch, and for how long they are gathered.
+
+    In order, one receive is one batch: two would run side by side with messages of one group.
+    """
 
     size: int
     window_s: float = 0
+    in_order: bool = False
+
+    @property
+    def per_receive(self) -> int:
+        """How many batches one receive may bring."""
+        return 1 if self.window_s or self.in_order else max(1, BATCH // self.size)
 
 
 class Poller:
@@ -77,29 +86,28 @@ class Poller:
             pass
 
     async def _take(self, wait_s: int, backoff: Backoff) -> bool:
-        """Receive one batch and have it handled; whether the queue seems to have more."""
-        await self._concurrency.acquire()
-        batch: list[Message] = []
+        """Receive and have it handled; whether the queue seems to have more."""
+        places = await self._concurrency.acquire(self._batching.per_receive)
+        size = self._batching.size
+        messages: list[Message] = []
         try:
-            batch = await self._gather(wait_s, backoff)
+            messages = await self._gather(min(size * places, BATCH), wait_s, backoff)
         finally:
-            if not batch:
-                self._concurrency.release()
-        if not batch:
-            return False
-        task = asyncio.create_task(self._process(batch))
-        self._batches.add(task)
-        task.add_done_callback(self._batches.discard)
-        is_full = len(batch) >= self._batching.size
+            batches = [messages[first : first + size] for first in range(0, len(messages), size)]
+            self._concurrency.release(places - len(batches))
+        for batch in batches:
+            task = asyncio.create_task(self._process(batch))
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+        is_full = len(messages) >= size * places
         if is_full and len(self._helpers) < RECEIVERS - 1:
             helper = asyncio.create_task(self._help())
             self._helpers.add(helper)
             helper.add_done_callback(self._helpers.discard)
         return is_full
 
-    async def _gather(self, wait_s: int, backoff: Backoff) -> list[Message]:
+    async def _gather(self, count: int, wait_s: int, backoff: Backoff) -> list[Message]:
         """Return what one receive brings and, with a window, what else comes within it."""
-        count = min(self._batching.size, BATCH)
         batch = await self._source.receive(count, wait_s, backoff)
         if batch and self._batching.window_s:
             try:

@@ -8,12 +8,9 @@ from emulator.mappings.concurrency import Concurrency
 
 
 async def taken_at_once(places: Concurrency) -> int:
-    count = 0
-    while places.is_free:
-        await places.acquire()
-        count += 1
-    for _ in range(count):
-        places.release()
+    count = await places.acquire(100)
+    assert not places.is_free
+    places.release(count)
     return count
 
 
