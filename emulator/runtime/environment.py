@@ -129,7 +129,8 @@ class Environment:
             )
         except (OSError, ValueError) as error:
             self._failure = reports.failed("Runtime.InvalidEntrypoint", f"cannot start: {error}")
-            await self._over()
+            self._over()
+            await self._clean_up()
             return
         self._around.guard.add(self._process.pid)
         if self.state is State.ENDED:
@@ -217,6 +218,8 @@ class Environment:
 
     def _handle(self, request: Request) -> None:
         target = request.target
+        if self._failure is not None or self._is_unwanted:
+            return  # it is being killed: what it still says comes too late
         if target == _NEXT:
             self._wants_next(request)
         elif request.method == "POST" and target.startswith(_INVOCATION):
@@ -339,10 +342,11 @@ class Environment:
             self._explain(invocation, self._failure)
             payload = self._failure.payload(invocation.request_id)
             self._complete(payload, "Unhandled", self._failure.status)
-        self._over_task = self._loop.create_task(self._over())
+        self._over()
+        self._cleaning = self._loop.create_task(self._clean_up())
 
-    async def _over(self) -> None:
-        """Give everything back, then tell the owner."""
+    def _over(self) -> None:
+        """Tell the owner, at once: a request of the dead process may be waiting to be read."""
         init_failed = self.state is State.STARTING and not self._is_unwanted
         self.state = State.ENDED
         self._stop_timer()
@@ -354,6 +358,8 @@ class Environment:
         self._owner.ended(self, init_failed)
         if self._memory is not None:
             self._memory.close()
+
+    async def _clean_up(self) -> None:
         await self._api.close()
         await self._around.leftovers.end(self._tmp_dir)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_dir, True)

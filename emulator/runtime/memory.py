@@ -106,8 +106,8 @@ class MemoryWatch:
             self._timer.cancel()
 
     def _tick(self) -> None:
-        headroom_mb = self._look()
         self._timer = None
+        headroom_mb = self._look()
         if headroom_mb is not None:
             wait_s = min(max(headroom_mb / _GROWTH_MB_PER_S, _SHORTEST_S), _LONGEST_S)
             self._timer = self._loop.call_later(wait_s, self._tick)

@@ -179,6 +179,7 @@ class FunctionPool:
                 environment.end()
         else:
             environment.idle_since = self._loop.time()
+            environment.phase = Phase.INIT  # whoever comes later owes nothing for its INIT
             self._idle.append(environment)
             if self._reaper is None:
                 self._reaper = self._loop.call_later(self._settings.idle_s, self._reap)

@@ -121,6 +121,32 @@ async def test_late_init_inside_the_invocation_shares_its_time(
     assert not any("Init Duration" in report for report in reports)
 
 
+async def test_no_invocation_is_lost_with_a_process_that_ends_between_two(logs: LogKeeper) -> None:
+    settings = RuntimeSettings(max_environments=1, reload=False)
+    function = function_of("mishap", timeout_s=5)
+    async with runtime_of(function, logs=logs, settings=settings) as runtime:
+        calls = [_mishap(runtime, "leave_soon") for _ in range(30)]
+        results = await asyncio.wait_for(asyncio.gather(*calls), 60)
+        assert runtime.pool("mishap").in_flight == 0
+    errors = {_error(result)["errorType"] for result in results if result.function_error}
+    assert errors <= {"Runtime.ExitError"}
+
+
+async def test_init_that_nobody_waits_for_any_more_costs_later_requests_nothing(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    (tmp_path / "app.py").write_text("import time\ntime.sleep(0.4)\ndef handler(e, c): pass\n")
+    settings = RuntimeSettings(init_s=0.2, prewarm={"late": 1}, reload=False)
+    function = function_of("late", tmp_path, timeout_s=1)
+    async with runtime_of(function, logs=logs, settings=settings) as runtime:
+        await logs.until(lambda line: "Phase: init" in line.message)
+        pool = runtime.pool("late")
+        pool.prewarm(1)  # inside no invocation, by the time an invocation has
+        await eventually(lambda: pool.idle == 1)
+        await asyncio.sleep(1)
+        assert (await runtime.invoke("late", b"{}")).function_error is None
+
+
 async def test_a_daemon_ends_with_its_environment(logs: LogKeeper) -> None:
     async with runtime_of(PATIENT, logs=logs) as runtime:
         staying = json.loads((await _mishap(runtime, "daemonize")).payload)
