@@ -116,7 +116,11 @@ _TOO_LARGE = b'"' + b"x" * 6_291_456 + b'"'
 _TOO_LARGE_EVENT = b'"' + b"x" * 1_048_576 + b'"'
 
 
-# The texts are AWS's: a caller may look for them.
+# The texts are AWS's, as people have quoted its answers: a caller may look for them.
+# invocationType: ex-aws/ex_aws#442. JSON: awsdocs/aws-lambda-developer-guide#382. Sizes:
+# pelmers/streetwarp-web#14 and ASFHyP3/hyp3#2241 (of the event limit that was 256 KB then).
+# Qualifiers: EventBridge Scheduler user guide, "Troubleshooting universal targets". Patterns, and
+# TooManyRequestsException's fields: botocore's model of the API.
 @pytest.mark.parametrize(
     ("arguments", "code", "status", "message"),
     [
