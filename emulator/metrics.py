@@ -25,7 +25,7 @@ EMF_MARK = '"_aws"'
 
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _MAX_LABELS = 30  # CloudWatch's limit for the dimensions of one metric
-_MAX_VALUES = 100  # EMF's limit for one metric in one line
+_MAX_ITEMS = 100  # EMF's limit for the metrics of a directive and for the values of a metric
 _SCALES = {
     "Seconds": ("seconds", 1.0),
     "Milliseconds": ("seconds", 1e-3),
@@ -112,7 +112,7 @@ class Metrics:
         except (ValueError, TypeError, KeyError, RecursionError):
             return
         if isinstance(directives, list):
-            for directive in directives:
+            for directive in directives[:_MAX_ITEMS]:
                 if isinstance(directive, dict):
                     self._directive(document, directive)
 
@@ -124,7 +124,7 @@ class Metrics:
             tuple(sorted((_label(name), _text(document.get(name))) for name in names))
             for names in _widest(directive.get("Dimensions"))
         ]
-        for metric in metrics:
+        for metric in metrics[:_MAX_ITEMS]:
             if isinstance(metric, dict) and isinstance(metric.get("Name"), str):
                 values = _values(document.get(metric["Name"]))
                 unit = str(metric.get("Unit", "None"))
@@ -150,6 +150,8 @@ class Metrics:
             name = f"{name}_{suffix}"
         family = self._families.get(name)
         if family is None:
+            if self._is_full(name):
+                return
             family = self._families[name] = _Family(kind, f"{metric} of {namespace} ({unit})")
         if family.type is not kind:
             self._leave_out(f"{name} is a {family.type} already")
@@ -165,8 +167,7 @@ class Metrics:
         family = self._families[name]
         series = family.series.get(labels)
         if series is None:
-            if self._series >= self._max_series:
-                self._leave_out(f"there are {self._series} series already; {name} would be more")
+            if self._is_full(name):
                 return
             self._series += 1
             series = family.series[labels] = _Series()
@@ -179,6 +180,12 @@ class Metrics:
         series.count += 1
         if series.buckets:
             series.buckets[bisect_left(_BUCKETS_S, value)] += 1
+
+    def _is_full(self, name: str) -> bool:
+        if self._series < self._max_series:
+            return False
+        self._leave_out(f"there are {self._series} series already; {name} would be more")
+        return True
 
     def _leave_out(self, reason: str) -> None:
         self._left_out += 1
@@ -215,7 +222,7 @@ def _widest(dimensions: Any) -> list[list[str]]:
     """The dimension sets that are not part of another: Prometheus adds those up by itself."""
     sets = [
         names[:_MAX_LABELS]
-        for names in (dimensions if isinstance(dimensions, list) else [])
+        for names in (dimensions[:_MAX_ITEMS] if isinstance(dimensions, list) else [])
         if isinstance(names, list) and all(isinstance(name, str) for name in names)
     ]
     return [a for a in sets if not any(set(a) < set(b) for b in sets)] or [list[str]()]
@@ -225,7 +232,7 @@ def _values(given: Any) -> list[float]:
     values = given if isinstance(given, list) else [given]
     return [
         float(value)
-        for value in values[:_MAX_VALUES]
+        for value in values[:_MAX_ITEMS]
         if isinstance(value, int | float)
         and not isinstance(value, bool)
         and abs(value) < 1e308

@@ -123,6 +123,10 @@ def test_series_are_bounded_and_the_first_left_out_is_told() -> None:
     assert _value(metrics, "shop_calls_total", id="0") == 2
     assert _value(metrics, "shop_calls_total", id="3") is None
     assert _value(metrics, "metrics_left_out_total") == 7
+    for number in range(10):
+        metrics.emf(_emf({f"Calls{number}": ("Count", 1)}))
+    assert "calls9" not in metrics.render().decode()
+    assert len(metrics._families) == len(Metrics()._families) + 1
     assert [level for level, _ in told] == ["WARNING"]
     assert "shop_calls_total" in told[0][1]
 
