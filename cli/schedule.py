@@ -124,7 +124,7 @@ def run(where: aws.Place, name: str, group: str | None) -> list[dict[str, Any]]:
     if not isinstance(where, Urls):
         raise Failure("Only a local run can fire a schedule by hand: AWS has no call for it.")
     row = find(where, name, group)[0]
-    body = {"name": name, "group": row.group or "default"}
+    body = {"name": name, "group": row.group}
     fired = _asked("POST", where, "/_emulator/schedules/run", body)["fired"]
     return [dict(one) for one in fired]
 

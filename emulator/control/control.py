@@ -92,7 +92,7 @@ class Control:
         return {**self._time(), "schedules_due": due}
 
     def _run(self, request: Request, body: dict[str, Any]) -> None:
-        name, group = body.get("name"), body.get("group") or "default"
+        name, group = body.get("name"), body.get("group", "default")
         if not isinstance(name, str) or not isinstance(group, str):
             raise _Refused(400, "name and group are texts.")
         if self.schedules is None:

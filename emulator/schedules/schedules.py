@@ -7,6 +7,7 @@ it, never both.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,13 +15,14 @@ from datetime import datetime
 from typing import Any
 
 from emulator.aws import Aws
+from emulator.backoff import Backoff
 from emulator.clock import Clock
 from emulator.endpoint import Endpoint, EndpointError
 from emulator.invocations import Invoker
 from emulator.provision import provision
 from emulator.schedules.delivery import Delivery
 from emulator.schedules.firing import Firing
-from emulator.schedules.jobs import RULES, SCHEDULER, Job, declared, rule_key, schedule_key
+from emulator.schedules.jobs import SCHEDULER, Job, declared, rule_key, schedule_key
 from emulator.schedules.memory import Memory, Past
 from emulator.schedules.stored import Stored
 from emulator.schedules.timetable import Timetable
@@ -52,20 +54,16 @@ class Schedules:
         self._timetable = Timetable(memory)
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._exits = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
         """Read what there is, then fire it; see the function of that name."""
         if await self._aws.fires_schedules():
             self._take_over(self._declared)
         else:
-            watch = Watch(self._aws.endpoint_url)
-            try:
-                await watch.start()
-                stored = Stored(self._aws, fires_rules=await self._aws.fires_rules())
-                self._take_over(await stored.jobs())
-            except BaseException:
-                await watch.close()
-                raise
+            watch = await self._exits.enter_async_context(Watch(self._aws.endpoint_url))
+            stored = Stored(self._aws, fires_rules=await self._aws.fires_rules())
+            self._take_over(await stored.jobs())
             self._tasks.append(asyncio.create_task(self._follow(watch, stored)))
         self._tasks.append(asyncio.create_task(self._run()))
 
@@ -79,14 +77,12 @@ class Schedules:
         self._changed.set()
 
     async def run(self, name: str, group: str) -> list[dict[str, Any]]:
-        """Fire a schedule, or each target of a rule, once and now; what came of it.
+        """Fire a schedule, or each target of a rule (whose group is empty), once and now.
 
-        It stays planned as it was. Raises UnknownSchedule.
+        It stays planned as it was. Returns what came of it; raises UnknownSchedule.
         """
         jobs = [
-            job
-            for job in self._timetable.jobs.values()
-            if job.name == name and (job.group == group or job.source == RULES)
+            job for job in self._timetable.jobs.values() if (job.name, job.group) == (name, group)
         ]
         if not jobs:
             raise UnknownSchedule(f"There is no schedule {name} in group {group}.")
@@ -131,6 +127,7 @@ class Schedules:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._exits.aclose()
         for firing in await self._delivery.stop():
             self._memory.missed(firing.job.key, firing.due)
         self._memory.save()
@@ -150,29 +147,33 @@ class Schedules:
 
     async def _follow(self, watch: Watch, stored: Stored) -> None:
         """Take over what changes on the endpoint, and put back what it lost."""
-        try:
-            while True:
-                await watch.changed()
-                try:
+        backoff = Backoff(0.2, 5.0)
+        while True:
+            await watch.changed()
+            try:
+                jobs = await stored.jobs()
+                if watch.was_away and not self._declared.keys() <= jobs.keys():
+                    await self._remake()
                     jobs = await stored.jobs()
-                    if watch.was_away and not self._declared.keys() <= jobs.keys():
-                        await self._remake()
-                        jobs = await stored.jobs()
-                except EndpointError as error:
-                    watch.was_away = True
-                    _LOG.debug("schedules cannot be read: %s", error)
-                    continue
-                watch.was_away = False
-                self._take_over(jobs)
-        finally:
-            await watch.close()
+            except (*EndpointError, RuntimeError) as error:
+                if not watch.was_away:
+                    _LOG.warning("schedules cannot be read, trying on: %s", error)
+                watch.was_away = True
+                await asyncio.sleep(backoff.next_s())
+                continue
+            watch.was_away = False
+            backoff.reset()
+            self._take_over(jobs)
 
     async def _run(self) -> None:
         while True:
             await self._sleep_until_due()
-            taken = self._timetable.take(self._clock.now())
-            if taken is not None:
-                await self._delivery.deliver(Firing(*taken))
+            try:
+                taken = self._timetable.take(self._clock.now())
+                if taken is not None:
+                    await self._delivery.deliver(Firing(*taken))
+            except Exception:
+                _LOG.exception("a schedule could not be fired")
 
     async def _sleep_until_due(self) -> None:
         """Return when the earliest schedule is due by the clock."""
@@ -242,5 +243,9 @@ async def start(
     Times are the clock's; whoever moves it calls `clock_moved`. Raises what the endpoint refuses.
     """
     schedules = Schedules(app, invoker, aws, clock or Clock(), memory or Memory())
-    await schedules.start()
+    try:
+        await schedules.start()
+    except BaseException:
+        await schedules.stop()
+        raise
     return schedules

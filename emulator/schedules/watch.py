@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -20,7 +20,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=_WAIT_S + 10, sock_connect=2)
 
 
 class Watch:
-    """Waits for changes, from its making on; to be made in the event loop, and closed."""
+    """Waits for changes, from being entered on; an async context manager."""
 
     def __init__(self, endpoint_url: str) -> None:
         self._url = endpoint_url.rstrip("/") + _PATH
@@ -30,16 +30,15 @@ class Watch:
         self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
         self.was_away = False
 
-    async def close(self) -> None:
-        """Drop the connection."""
-        await self._session.close()
-
-    async def start(self) -> None:
-        """Note the present version; what changes after this is a change."""
+    async def __aenter__(self) -> Self:
         try:
             self._version = await self._ask(wait_s=0)
         except (OSError, aiohttp.ClientError, TimeoutError):
             self.was_away = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
 
     async def changed(self) -> None:
         """Return when it is time to look: after a change, or when nobody tells of changes.

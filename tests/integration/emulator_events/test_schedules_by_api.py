@@ -85,9 +85,12 @@ def row(started: Started, name: str) -> dict[str, Any] | None:
 async def seen(started: Started, name: str, **fields: Any) -> None:
     """Wait until a schedule is picked up, like this."""
 
+    wanted = {"name": name, **fields}.items()
+    assert started.schedules is not None
+    schedules = started.schedules
+
     async def holds() -> bool:
-        found = row(started, name)
-        return found is not None and fields.items() <= found.items()
+        return any(wanted <= row.items() for row in schedules.rows())
 
     await eventually(holds)
 
@@ -439,6 +442,14 @@ async def test_running_by_hand_fires_once_and_now(
     (fired,) = await started.schedules.run("nightly", "default")
     assert (fired["error"], fired["time"]) == (None, "2026-01-01T00:00:30Z")
     assert invoker.events == ["2026-01-01T00:00:30Z"]
+    await aws.events.put_rule(Name="nightly", ScheduleExpression="rate(1 day)", State="DISABLED")
+    arn = next(iter(app.functions.values())).arn
+    await aws.events.put_targets(
+        Rule="nightly", Targets=[{"Id": n, "Arn": arn, "Input": f'"{n}"'} for n in ("a", "b")]
+    )
+    await seen(started, "nightly", key="rule/nightly#b")
+    assert len(await started.schedules.run("nightly", "")) == 2
+    assert invoker.events[1:] == ["a", "b"]
 
 
 async def test_a_target_that_keeps_others_waiting_holds_them_up_once(
