@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -62,6 +63,9 @@ async def _run(options: argparse.Namespace) -> int:
             "Log lines that nobody read in time",
             lambda: [((), sink.dropped)],
         )
+        # What is here now stays: full collections need not look at it again between requests.
+        gc.collect()
+        gc.freeze()
         if options.ready_file is not None:
             _write_ready(options.ready_file, emulator)
         await stopped.wait()

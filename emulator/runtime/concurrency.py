@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from emulator.template.model import Function
 
 # Lambda keeps at least this much for functions without a reservation (its concurrency page).
 _MINIMUM_UNRESERVED = 100
+_WATCH_S = 0.5
+_IDLE_SHARE = 0.05
 
 
 class Account:
@@ -45,6 +50,7 @@ class StartGate:
     def __init__(self, limit: int) -> None:
         self._free = limit
         self._line: deque[Callable[[], None]] = deque()
+        self.cores = Cores()
 
     def enter(self, when_free: Callable[[], None]) -> bool:
         """Take a place; if there is none, `when_free` is called once when one comes free."""
@@ -62,3 +68,32 @@ class StartGate:
             if self._free <= 0 or not self._line:
                 return
             self._line.popleft()()
+
+
+class Cores:
+    """The cores of this machine, and whether all are busy; elsewhere than on Linux never."""
+
+    def __init__(self) -> None:
+        self.count = os.cpu_count() or 1
+        self._since = _ticks()
+        self._at = time.monotonic()
+
+    def watch(self) -> None:
+        """Begin to look, unless that began a moment ago."""
+        if time.monotonic() - self._at > _WATCH_S:
+            self._since, self._at = _ticks(), time.monotonic()
+
+    def are_busy(self) -> bool:
+        """Whether hardly any time was idle since `watch`."""
+        idle, total = (now - was for now, was in zip(_ticks(), self._since, strict=True))
+        return total > 0 and idle / total < _IDLE_SHARE
+
+
+def _ticks() -> tuple[int, int]:
+    """Idle time and all time of the cores together, in ticks of the kernel's clock."""
+    try:
+        with Path("/proc/stat").open() as stat:
+            fields = stat.readline().split()[1:9]
+    except OSError:
+        return 0, 0
+    return int(fields[3]), sum(map(int, fields))

@@ -23,7 +23,9 @@ from emulator.template.model import Function
 _HELD_BACK_NOTE_S = 10.0
 # When the emulator stops, what nobody waits for gets this long to finish.
 _UNAWAITED_GRACE_S = 0.5
+# Starting an environment takes about 0.2 s, and more on a busy machine.
 _PATIENCE_S = 0.02
+_PATIENCE_WHEN_BUSY_S = 0.25
 _COMING = frozenset({State.STARTING, State.RETURNING})
 _USING_MEMORY = frozenset({State.STARTING, State.BUSY})
 
@@ -33,9 +35,9 @@ class FunctionPool:
 
     An invocation takes an idle environment, or waits for whichever comes first: one being started
     for it, or one that another invocation frees. Environments are started for those who wait and
-    for nobody else; while there are any, only for those who lost their patience. Starting takes
-    ten times as long as that, and one process more than needed takes CPU from the others: short
-    requests, many at once, are over sooner with few environments.
+    for nobody else; while there are any, only for those who lost their patience. It lasts longer
+    when there are two environments for each core and every core is busy: one more process then
+    takes from the others what it needs, and short requests are over sooner with few of them.
     """
 
     def __init__(
@@ -247,14 +249,18 @@ class FunctionPool:
         """How many have waited too long, and too long since an environment came to help."""
         if not self._environments:
             return len(self._waiting)
-        latest = self._loop.time() - _PATIENCE_S
-        if self._started_at > latest:
+        now = self._loop.time()
+        if not self._waiting or now - max(self._started_at, self._waiting[0][0]) < _PATIENCE_S:
             return 0
+        enough = len(self._environments) >= 2 * self._gate.cores.count
+        held_back = enough and self._gate.cores.are_busy()
+        latest = now - (_PATIENCE_WHEN_BUSY_S if held_back else _PATIENCE_S)
         return sum(1 for _ in itertools.takewhile(lambda each: each[0] <= latest, self._waiting))
 
     def _come_back(self) -> None:
         """Look again when the next of those who wait will have lost patience."""
         if self._patience is None and self._waiting:
+            self._gate.cores.watch()
             self._patience = self._loop.call_later(_PATIENCE_S, self._patience_lost)
 
     def _patience_lost(self) -> None:

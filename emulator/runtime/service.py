@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from emulator.invocations import InvokeResult, UnknownFunction
-from emulator.logs import LogSink
+from emulator.logs import Kind, LogSink
 from emulator.metrics import Labels, Metrics, Type
-from emulator.runtime.clients import choose
+from emulator.runtime.clients import Client, choose
 from emulator.runtime.concurrency import Account, StartGate
 from emulator.runtime.destinations import Message, Send
 from emulator.runtime.events import EventQueue, Run
@@ -94,6 +94,11 @@ class Runtime:
 
     async def start(self) -> None:
         """Watch the code for changes and have the prewarmed environments started."""
+        if self.settings.client is Client.AUTO and self._around.client is Client.PYTHON:
+            self._sink(
+                Kind.PLATFORM,
+                "awslambdaric is not installed here: functions run under the emulator's own client",
+            )
         self._watch()
         for name, count in self.settings.prewarm.items():
             self._pool(name).prewarm(count)

@@ -15,7 +15,7 @@ class RuntimeSettings:
 
     max_environments: int = 16
     """Environments of one function at most on this machine; more requests wait their turn."""
-    max_starting: int = field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)))
+    max_starting: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
     """Environments in INIT at once, so that cold starts leave the warm ones some CPU."""
     account_concurrency: int = 1_000
     init_s: float = 10.0

@@ -76,7 +76,7 @@ def run(handler: str, address: str) -> None:
         _give_up(api, sink, _error(str(fault), fault.kind, fault.trace))
     except Exception as error:
         frames = _frames(error.__traceback__)
-        _give_up(api, sink, _error(str(error), type(error).__name__, frames.format()))
+        _give_up(api, sink, _error(str(error), type(error).__name__, _format(frames)))
     else:
         while True:
             body, headers = api.next()
@@ -145,7 +145,7 @@ def _handle(
     except Exception as raised:
         frames = _frames(raised.__traceback__)
         kind = type(raised).__name__
-        error = _error(str(raised), kind, frames.format(), request_id)
+        error = _error(str(raised), kind, _format(frames), request_id)
         cause = _xray_cause(kind, str(raised), frames)
     else:
         api.respond(request_id, content_type, answer)
@@ -211,6 +211,11 @@ def _frames(trace: TracebackType | None) -> traceback.StackSummary:
     while frames and frames[0].filename.startswith(_OWN_FOLDER):
         del frames[0]
     return frames
+
+
+def _format(frames: traceback.StackSummary) -> list[str]:
+    """Frames as AWS shows them: without the markers that Python puts under a line."""
+    return traceback.format_list([(f.filename, f.lineno or 0, f.name, f.line) for f in frames])
 
 
 def _xray_cause(kind: str, message: str, frames: traceback.StackSummary) -> str:
