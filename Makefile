@@ -50,6 +50,9 @@ check: setup-dev ## format, lint, types, import rules
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+bench: setup-dev ## measure the emulator beside its peers; BENCH="hello queue" chooses
+	@$(BIN)/python -m tests.bench $(BENCH)
+
 docs: setup ## make docs/openapi.json, docs/errors.md and docs/testing.md from the code
 	@$(BIN)/python -m tools.reference
 

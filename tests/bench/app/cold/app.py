@@ -1,0 +1,8 @@
+"""Stays long enough that every request of a burst needs an environment of its own."""
+
+import time
+
+
+def handler(event, context):
+    time.sleep(1)
+    return {"statusCode": 200, "body": "awake"}
