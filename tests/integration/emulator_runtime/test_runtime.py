@@ -204,11 +204,18 @@ def _sleep(seconds: float) -> bytes:
 async def test_one_invocation_at_a_time_and_environments_are_kept_warm(
     logs: LogKeeper, tmp_path: Path
 ) -> None:
-    (tmp_path / "app.py").write_text(SLEEPER)
-    async with runtime_of(function_of("sleeper", tmp_path), logs=logs) as runtime:
-        both = await asyncio.gather(*(runtime.invoke("sleeper", _sleep(0.5)) for _ in range(2)))
+    (tmp_path / "app.py").write_text(
+        "import os, time\ndef handler(folder, c):\n"
+        "    open(f'{folder}/{os.getpid()}', 'w').close()\n"
+        "    while len(os.listdir(folder)) < 2: time.sleep(0.01)\n"
+        "    return os.getpid()\n"
+    )
+    (tmp_path / "meeting").mkdir()
+    event = json.dumps(str(tmp_path / "meeting")).encode()
+    async with runtime_of(function_of("meets", tmp_path), logs=logs) as runtime:
+        both = await asyncio.gather(*(runtime.invoke("meets", event) for _ in range(2)))
         assert len({result.payload for result in both}) == 2
-        again = [await runtime.invoke("sleeper", _sleep(0)) for _ in range(5)]
+        again = [await runtime.invoke("meets", event) for _ in range(5)]
         assert {result.payload for result in again} <= {result.payload for result in both}
 
 
