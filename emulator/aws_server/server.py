@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from emulator.aws_server import facade, ministack
 from emulator.aws_server.bridge import AsgiBridge
@@ -16,6 +17,8 @@ from emulator.http1 import HttpServer, Limits, Request
 
 _LIMITS = Limits(head_bytes=65_536, body_bytes=512 * 1024 * 1024)
 _GRACE_S = 1.0
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+_FOREIGN = b'{"__type":"AccessDeniedException","message":"Not for web pages of other hosts."}'
 
 
 class AwsServer:
@@ -47,6 +50,8 @@ class AwsServer:
     def _dispatch(self, request: Request) -> None:
         if request.refusal:
             request.respond(request.refusal)
+        elif not _may_ask(request):
+            request.respond_json(403, _FOREIGN)
         elif (request.header(b"x-amz-target") or b"").startswith(TARGET_PREFIX) or _is_query(
             request
         ):
@@ -55,6 +60,12 @@ class AwsServer:
             self._control.serve(request)
         else:
             self._ministack(request)
+
+
+def _may_ask(request: Request) -> bool:
+    """Whether this is no web page, or one of this machine: signatures are not checked here."""
+    origin = request.header(b"origin")
+    return origin is None or urlsplit(origin.decode("latin-1")).hostname in _LOCAL_HOSTS
 
 
 def _is_query(request: Request) -> bool:

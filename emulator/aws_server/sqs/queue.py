@@ -187,22 +187,21 @@ class Queue:
         return base64.b64encode(text.encode()).decode()
 
     def deletable(self, handle: str) -> Message | None:
-        """Return what a handle lets delete; None if that is nothing; raise SqsError for a bad one.
+        """Return what a handle lets delete; None if that is gone; raise SqsError for a bad one.
 
-        A standard queue ignores a handle that a later receive has replaced; a FIFO queue refuses
-        it, and one whose visibility timeout is over.
+        A FIFO queue wants the last receive's handle, and its visibility timeout not over. On AWS a
+        standard queue was seen to take every handle that it gave out, though its documentation
+        says that an old one may do nothing (getmoto/moto, pull request 4655).
         """
         message, is_last = self._received(handle)
-        if message is None:
-            return None
-        if self.is_fifo and not (is_last and message.state is State.IN_FLIGHT):
+        if message is not None and self.is_fifo and not (is_last and _flies(message)):
             raise invalid_value(handle, "ReceiptHandle", "The receipt handle has expired.")
-        return message if is_last else None
+        return message
 
     def changeable(self, handle: str) -> Message:
         """Return the message in flight that a handle names; raise SqsError if there is none."""
         message, is_last = self._received(handle)
-        if message is None or not is_last or message.state is not State.IN_FLIGHT:
+        if message is None or not _flies(message) or (self.is_fifo and not is_last):
             raise invalid_value(
                 handle,
                 "ReceiptHandle",
@@ -211,6 +210,7 @@ class Queue:
         return message
 
     def _received(self, handle: str) -> tuple[Message | None, bool]:
+        """Return the message of a handle, and whether it is the last that was given for it."""
         try:
             tag, name, count = base64.b64decode(handle, validate=True).decode().split(":")
         except (binascii.Error, ValueError):
@@ -219,7 +219,6 @@ class Queue:
             raise SqsError(
                 "ReceiptHandleIsInvalid",
                 f'The input receipt handle "{handle}" is not a valid receipt handle.',
-                status=404,
             )
         message = self.messages.get(name)
         return message, message is not None and count == str(message.receive_count)
@@ -269,6 +268,10 @@ class Queue:
         if state is not State.GONE:
             self._counts[state] += 1
         message.state = state
+
+
+def _flies(message: Message) -> bool:
+    return message.state is State.IN_FLIGHT
 
 
 def _hidden_until(message: Message) -> float | None:

@@ -63,6 +63,7 @@ class _Waiting:
     def __init__(self) -> None:
         self.receivers: deque[_Receiver] = deque()
         self.timer: asyncio.TimerHandle | None = None
+        self.planned = 0.0
         self.next_look = 0.0
 
 
@@ -119,10 +120,11 @@ class Receivers:
     def _look_at(self, key: QueueKey, waiting: _Waiting, when: float) -> None:
         when = max(when, waiting.next_look)
         if waiting.timer is not None:
-            if waiting.timer.when() <= when:
+            if waiting.planned <= when:
                 return
             waiting.timer.cancel()
         loop = asyncio.get_running_loop()
+        waiting.planned = when  # what uvloop gives for a time that is over knows no time
         waiting.timer = loop.call_at(when, self._look, key, waiting)
 
     def _look(self, key: QueueKey, waiting: _Waiting) -> None:
@@ -176,7 +178,7 @@ def _receiver(
     )
     visibility_s = whole(parameters, "VisibilityTimeout", 0, MAX_VISIBILITY_S)
     if queue.in_flight >= MAX_IN_FLIGHT and not queue.is_fifo:
-        raise SqsError("OverLimit", f"Too many messages in flight: {queue.in_flight}.", status=403)
+        raise SqsError("OverLimit", f"Too many messages in flight: {queue.in_flight}.")
     names = [
         *(parameters.get("AttributeNames") or ()),
         *(parameters.get("MessageSystemAttributeNames") or ()),

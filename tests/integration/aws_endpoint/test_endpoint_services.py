@@ -251,7 +251,6 @@ def test_queues_are_listed_and_shown_without_a_change(aws_endpoint_url: str, sqs
 @pytest.mark.parametrize(
     ("path", "headers", "status"),
     [
-        ("queues", {"Origin": "http://evil.example"}, 403),
         ("queues/nope/messages", {}, 404),
         ("nope", {}, 404),
         ("schedules/version?after=x", {}, 400),
@@ -264,6 +263,31 @@ def test_what_the_emulators_paths_refuse(
         get(f"{aws_endpoint_url}/_emulator/{path}", **headers)
     assert caught.value.code == status
     caught.value.close()
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_served"),
+    [
+        ("http://evil.example", False),
+        ("http://localhost.evil.example:4566", False),
+        ("null", False),
+        ("http://localhost:5173", True),
+    ],
+)
+@pytest.mark.parametrize("path", ["_emulator/queues", "_ministack/health", "?Action=ListQueues"])
+def test_web_pages_of_other_hosts_are_refused(
+    aws_endpoint_url: str, path: str, origin: str, is_served: bool
+) -> None:
+    headers = {"Origin": origin}
+    request = urllib.request.Request(f"{aws_endpoint_url}/{path}", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+        error.close()
+    assert (status == 200) is is_served
+    assert status in (200, 403)
 
 
 def test_a_change_of_schedules_is_told_at_once(start: Callable[[], Any]) -> None:
