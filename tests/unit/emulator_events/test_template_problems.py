@@ -69,6 +69,12 @@ def test_functions_that_are_not_run(read: Load, properties: str, sentence: str) 
     assert sentence in app.warnings[0]
 
 
+def test_function_urls_are_told(read: Load) -> None:
+    app = read(f"{SAM}Resources:{FUNCTION}      FunctionUrlConfig: {{AuthType: NONE}}\n")
+    assert set(app.functions) == {"Work"}
+    assert app.warnings == ("template.yaml:9: Function Work: FunctionUrlConfig is not emulated",)
+
+
 def test_one_event_that_cannot_be_read_harms_no_other(read: Load) -> None:
     events = "{Good: {Type: HttpApi, Properties: {Method: GET, Path: /a}}, "
     events += "Bad: {Type: HttpApi, Properties: {Method: GET, Path: !Ref Nobody}}, "
