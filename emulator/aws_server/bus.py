@@ -23,6 +23,8 @@ from emulator.patterns import Matcher, PatternError, compile_for_nested, nested
 _LOG = logging.getLogger(__name__)
 _SENDER = "events.amazonaws.com"
 _DEFAULT_GROUP = "events"
+_MOST_OF_A_CALL_BYTES = 16 * 1024 * 1024
+"""PutEvents takes 1 MB, which rules multiply."""
 
 
 class Deliveries:
@@ -36,6 +38,10 @@ class Deliveries:
         """Return the queue of an ARN."""
         key = QueueKey.of_arn(arn)
         return self._store.queues.get(key) if key else None
+
+    def check_room(self) -> None:
+        """Raise SqsError unless the queues have room for what a call may bring."""
+        self._store.room_for(_MOST_OF_A_CALL_BYTES)
 
     def send(self, queue: Queue, body: str, sender: str, **fields: Any) -> None:
         """Send a message; one that finds no room is lost, which the log tells."""
@@ -59,6 +65,15 @@ class Deliveries:
 def adapt(eventbridge: Any, deliveries: Deliveries) -> None:
     """Change how MiniStack's EventBridge matches events and sends them to queues."""
     matches, dispatch = eventbridge._matches_pattern_view, eventbridge._dispatch_to_sqs
+    put_events = eventbridge._put_events
+
+    def put_events_with_room(data: Any, **options: Any) -> Any:
+        """Refuse events that would be lost: senders try again."""
+        try:
+            deliveries.check_room()
+        except SqsError as error:
+            return eventbridge.error_response_json("InternalException", error.message, 503)
+        return put_events(data, **options)
 
     # Rule after rule asks about the same event.
     last_view, last_event = None, {}
@@ -83,6 +98,7 @@ def adapt(eventbridge: Any, deliveries: Deliveries) -> None:
         else:
             deliveries.send(queue, payload, _SENDER)
 
+    eventbridge._put_events = put_events_with_room
     eventbridge._matches_pattern_view = matches_quickly
     eventbridge._dispatch_to_sqs = dispatch_directly
 

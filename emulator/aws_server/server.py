@@ -12,6 +12,7 @@ from emulator.aws_server.bridge import AsgiBridge
 from emulator.aws_server.control import PREFIX, Control
 from emulator.aws_server.sqs import SqsService, Store, open_journal
 from emulator.aws_server.sqs.service import TARGET_PREFIX, Defaults
+from emulator.aws_server.sqs.store import DEFAULT_LIMIT_BYTES
 from emulator.aws_server.versions import Version
 from emulator.http1 import HttpServer, Limits, Request
 
@@ -22,11 +23,16 @@ _FOREIGN = b'{"__type":"AccessDeniedException","message":"Not for web pages of o
 
 
 class AwsServer:
-    """Hands every request to who serves it. `state` is where things are kept; None: nowhere."""
+    """Hands every request to who serves it.
 
-    def __init__(self, defaults: Defaults, state: Path | None) -> None:
+    `state` is where things are kept, None for nowhere; `limit_bytes` is what messages may take.
+    """
+
+    def __init__(
+        self, defaults: Defaults, state: Path | None, limit_bytes: int = DEFAULT_LIMIT_BYTES
+    ) -> None:
         schedules = Version()
-        self._store = Store(open_journal(state))
+        self._store = Store(open_journal(state), limit_bytes=limit_bytes)
         self._sqs = SqsService(self._store, defaults)
         self._control = Control(self._store, schedules)
         self._ministack = AsgiBridge(ministack.application(schedules))
@@ -52,9 +58,7 @@ class AwsServer:
             request.respond(request.refusal)
         elif not _may_ask(request):
             request.respond_json(403, _FOREIGN)
-        elif (request.header(b"x-amz-target") or b"").startswith(TARGET_PREFIX) or _is_query(
-            request
-        ):
+        elif _is_sqs(request):
             self._sqs.serve(request)
         elif request.target.startswith(PREFIX):
             self._control.serve(request)
@@ -68,13 +72,19 @@ def _may_ask(request: Request) -> bool:
     return origin is None or urlsplit(origin.decode("latin-1")).hostname in _LOCAL_HOSTS
 
 
-def _is_query(request: Request) -> bool:
-    """Whether this is SQS's older protocol; without a signature, MiniStack finds that out."""
+def _is_sqs(request: Request) -> bool:
+    """Whether this is for SQS; its older protocol, when unsigned, is MiniStack's to find out."""
+    target = request.header(b"x-amz-target")
+    if target is not None:
+        return target.startswith(TARGET_PREFIX)
     return b"/sqs/aws4_request" in (request.header(b"authorization") or b"")
 
 
 async def serve(host: str, port: int, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set, with MiniStack's settings, from the environment."""
+    """Serve until `stop` is set, with MiniStack's settings, from the environment.
+
+    One is ours: SQS_LIMIT_BYTES, what all messages together may take in memory.
+    """
     environment = os.environ
     defaults = Defaults(
         account=environment.get("MINISTACK_ACCOUNT_ID", "000000000000"),
@@ -83,7 +93,8 @@ async def serve(host: str, port: int, stop: asyncio.Event) -> None:
     )
     keeps = environment.get("PERSIST_STATE") == "1"
     state = Path(environment.get("STATE_DIR", "/tmp/ministack-state")) if keeps else None  # noqa: S108
-    server = AwsServer(defaults, state)
+    limit = int(environment.get("SQS_LIMIT_BYTES", DEFAULT_LIMIT_BYTES))
+    server = AwsServer(defaults, state, limit)
     await server.start(host, port)
     await stop.wait()
     await server.stop()

@@ -8,6 +8,7 @@ with what is left. A line without an end, from a process killed as it wrote, is 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -62,10 +63,16 @@ class NoJournal:
 
 
 class FileJournal:
-    """Keeps changes in a file."""
+    """Keeps changes in a file, which no other process may use; raises OSError if one does."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = path.with_suffix(".lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise OSError(error.errno, f"another process keeps its queues in {path}") from error
         self._file = -1
         self._size = 0
         self._rewrite_at = 0
@@ -93,7 +100,8 @@ class FileJournal:
         except BaseException:
             os.close(file)
             raise
-        self.close()
+        if self._file >= 0:
+            os.close(self._file)
         self._file, self._size = file, size
         self._rewrite_at = max(_REWRITE_BYTES, _REWRITE_FACTOR * size)
 
@@ -117,6 +125,7 @@ class FileJournal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        self._lock.close()
 
 
 def open_journal(folder: Path | None) -> Journal:

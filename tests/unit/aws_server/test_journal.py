@@ -57,13 +57,16 @@ def live(bench: Bench) -> None:
 def test_a_store_is_what_it_was(tmp_path: Path) -> None:
     bench = open_bench(tmp_path)
     live(bench)
+    again = bench
     for _ in range(2):  # from the history, then from the snapshot that took its place
+        again.store.close()
         again = open_bench(tmp_path, bench.clock.now)
         assert picture(again.store) == picture(bench.store)
         assert again.store.size == bench.store.size
     queue = again.store.queue(next(iter(again.store.queues)))
     assert (queue.visible, queue.in_flight) == (1, 1)
     assert again.bodies(queue) == ["4"]
+    again.store.close()
 
 
 def test_history_is_dropped_when_it_has_grown_long(
@@ -81,7 +84,10 @@ def test_history_is_dropped_when_it_has_grown_long(
         sizes.append(file.stat().st_size)
     assert max(sizes) < 22_000
     assert sizes != sorted(sizes)
-    assert picture(open_bench(tmp_path, bench.clock.now).store) == picture(bench.store)
+    bench.store.close()
+    again = open_bench(tmp_path, bench.clock.now)
+    assert picture(again.store) == picture(bench.store)
+    again.store.close()
 
 
 def test_what_cannot_be_written_is_not_taken(tmp_path: Path) -> None:
@@ -98,6 +104,16 @@ def test_what_cannot_be_written_is_not_taken(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     bench.send(queue, "after")
     assert bench.bodies(queue) == ["before", "after"]
+    bench.store.close()
     again = open_bench(tmp_path, bench.clock.now + 30)
     (same,) = again.store.queues.values()
     assert again.bodies(same) == ["before", "after"]
+    again.store.close()
+
+
+def test_two_processes_do_not_share_a_journal(tmp_path: Path) -> None:
+    bench = open_bench(tmp_path)
+    with pytest.raises(OSError, match="another process keeps its queues"):
+        open_bench(tmp_path)
+    bench.store.close()
+    open_bench(tmp_path).store.close()
