@@ -18,7 +18,7 @@ _SERVICES = "sqs,events,scheduler,ses,s3,secretsmanager,kms"
 
 
 class MiniStack(Server):
-    """AWS's queues, buses and schedules; what they hold is saved at a clean stop."""
+    """AWS's queues, buses and schedules; what they hold outlives the process, however it ends."""
 
     title: ClassVar[str] = "MiniStack"
 
