@@ -42,7 +42,22 @@ class Mappings:
 
 def start(app: Application, invoker: Invoker, aws: Aws) -> Mappings:
     """Start every enabled mapping of the template, in the running event loop."""
+    warn_of_visibility(app)
     return Mappings(app, invoker, aws)
+
+
+def warn_of_visibility(app: Application) -> None:
+    """Tell, in Lambda's words, which queues AWS would refuse to map."""
+    for mapping in app.mappings:
+        visibility_s, timeout_s = _visibility_s(mapping, app), _timeout_s(mapping, app)
+        if visibility_s < timeout_s:
+            _LOG.warning(
+                "%s: AWS would refuse its mapping: Queue visibility timeout: %d seconds is less"
+                " than Function timeout: %d seconds",
+                mapping.queue_name,
+                visibility_s,
+                timeout_s,
+            )
 
 
 def _of_mapping(mapping: QueueMapping, endpoint: Endpoint, invoker: Invoker) -> Poller:
@@ -89,9 +104,18 @@ def _patience_s(mapping: QueueMapping, app: Application) -> float:
     take, keeps a message from being with two invocations at once. A queue whose timeout is below
     its function's, which AWS would refuse to map, leaves half of it.
     """
-    function = app.functions.get(mapping.function)
-    visibility_s = _DEFAULT_VISIBILITY_S
+    visibility_s = _visibility_s(mapping, app)
+    return max(visibility_s / 2, visibility_s - _timeout_s(mapping, app))
+
+
+def _visibility_s(mapping: QueueMapping, app: Application) -> int:
+    """Return the queue's visibility timeout; of a queue elsewhere, SQS's default."""
     for queue in app.queues:
         if queue.arn == mapping.queue_arn:
-            visibility_s = int(queue.attributes.get("VisibilityTimeout", visibility_s))
-    return max(visibility_s / 2, visibility_s - (function.timeout_s if function else 0))
+            return int(queue.attributes.get("VisibilityTimeout", _DEFAULT_VISIBILITY_S))
+    return _DEFAULT_VISIBILITY_S
+
+
+def _timeout_s(mapping: QueueMapping, app: Application) -> int:
+    function = app.functions.get(mapping.function)
+    return function.timeout_s if function else 0

@@ -16,6 +16,7 @@ import pytest
 from emulator.aws import Aws
 from emulator.invocations import InvokeResult, Throttled
 from emulator.mappings import start
+from emulator.mappings.mappings import warn_of_visibility
 from emulator.provision import provision
 from emulator.template.model import Application
 from tests.integration.emulator_events.conftest import (
@@ -295,6 +296,41 @@ async def test_throttling_loses_nothing_and_counts_no_receive(
     await mappings.stop()
     (record,) = invoker.events[0]["Records"]
     assert record["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+async def test_a_message_throttled_for_too_long_goes_back_to_its_queue(
+    aws: Aws, load_app: Callable[[str], Application]
+) -> None:
+    app = load_app(PARTIAL)
+    await provision(app, aws)
+
+    class BusyAtFirst(ScriptedInvoker):
+        async def invoke(
+            self, function: str, payload: bytes, *, trace_id: str | None = None
+        ) -> InvokeResult:
+            (record,) = json.loads(payload)["Records"]
+            if record["attributes"]["ApproximateReceiveCount"] == "1":
+                raise Throttled("busy")
+            return await super().invoke(function, payload, trace_id=trace_id)
+
+    invoker = BusyAtFirst(nothing)
+    mappings = start(app, invoker, aws)
+    await send(aws, app, "a")
+    await invoker.until(lambda events: len(events) == 1)
+    await until_empty(aws, app.mappings[0].queue_name)
+    await mappings.stop()
+    assert bodies(invoker.events[0]) == ["a"]
+
+
+def test_a_queue_that_aws_would_not_map_is_told(
+    load_app: Callable[[str], Application], caplog: pytest.LogCaptureFixture
+) -> None:
+    app = load_app(PARTIAL)
+    warn_of_visibility(app)
+    assert "visibility timeout: 1 seconds is less than Function timeout: 3" in caplog.text
+    caplog.clear()
+    warn_of_visibility(load_app(PARTIAL.replace("VisibilityTimeout: 1", "VisibilityTimeout: 3")))
+    assert caplog.text == ""
 
 
 async def test_an_endpoint_that_dies_and_comes_back_empty(
