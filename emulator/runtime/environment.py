@@ -343,7 +343,9 @@ class Environment:
             payload = self._failure.payload(invocation.request_id)
             self._complete(payload, "Unhandled", self._failure.status)
         self._over()
-        self._cleaning = self._loop.create_task(self._clean_up())
+        cleaning, all_cleaning = self._loop.create_task(self._clean_up()), self._around.cleaning
+        all_cleaning.add(cleaning)
+        cleaning.add_done_callback(all_cleaning.discard)
 
     def _over(self) -> None:
         """Tell the owner, at once: a request of the dead process may be waiting to be read."""

@@ -191,6 +191,7 @@ class Runtime:
         for queue in self._queues.values():
             queue.close()
         await asyncio.gather(*(pool.close(grace_s) for pool in self._pools.values()))
+        await asyncio.gather(*self._around.cleaning)
         await self._loop.run_in_executor(None, self._guard.close)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_root, True)
 

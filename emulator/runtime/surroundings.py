@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from emulator.logs import LogSink
@@ -25,3 +26,5 @@ class Surroundings:
     metrics: Metrics
     leftovers: Leftovers
     client: Client
+    cleaning: set[asyncio.Task[None]] = field(default_factory=set)
+    """What still removes the traces of environments that ended."""
