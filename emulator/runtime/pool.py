@@ -24,7 +24,7 @@ _HELD_BACK_NOTE_S = 10.0
 # When the emulator stops, what nobody waits for gets this long to finish.
 _UNAWAITED_GRACE_S = 0.5
 # Starting an environment takes about 0.2 s, and more on a busy machine.
-_PATIENCE_S = 0.02
+_PATIENCE_S = 0.005
 _PATIENCE_WHEN_BUSY_S = 0.25
 _COMING = frozenset({State.STARTING, State.RETURNING})
 _USING_MEMORY = frozenset({State.STARTING, State.BUSY})
@@ -229,11 +229,8 @@ class FunctionPool:
     def _grow(self) -> None:
         """Start environments for those who lost patience and for whom none is on its way."""
         while not self._closing:
-            coming = sum(
-                environment.state in _COMING and not environment.retired
-                for environment in self._environments
-            )
-            wanted = self._impatient() - coming
+            impatient = self._impatient()
+            wanted = impatient - self._coming() if impatient else 0
             if wanted <= 0 and self._prewarm <= 0:
                 self._come_back()
                 return
@@ -244,6 +241,12 @@ class FunctionPool:
                 return
             self._prewarm = max(0, self._prewarm - 1)
             self._start()
+
+    def _coming(self) -> int:
+        return sum(
+            environment.state in _COMING and not environment.retired
+            for environment in self._environments
+        )
 
     def _impatient(self) -> int:
         """How many have waited too long, and too long since an environment came to help."""

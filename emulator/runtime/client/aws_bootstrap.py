@@ -30,10 +30,10 @@ class _RuntimeClient(ModuleType):
 
     def __init__(self, address: str) -> None:
         super().__init__("runtime_client")
-        self._address = address
+        self._api = RuntimeApi(address)
 
     def initialize_client(self, user_agent: str) -> None:
-        self._api = RuntimeApi(self._address, user_agent)
+        """The user agent goes nowhere: nobody here tells clients apart by it."""
 
     def next(self) -> tuple[bytes, dict[str, str | int]]:
         body, received = self._api.next()

@@ -27,7 +27,6 @@ from .transport import RuntimeApi
 
 Handler = Callable[[Any, LambdaContext], Any]
 
-_USER_AGENT = f"paywright-emulator-python/{sys.version_info.major}.{sys.version_info.minor}"
 _OWN_FOLDER = str(Path(__file__).parent)
 _XRAY_LIMIT_BYTES = 1024 * 1024
 _UNHANDLED = (
@@ -68,7 +67,7 @@ _encode = _Encoder().encode
 
 def run(handler: str, address: str) -> None:
     """Run a function until its environment ends."""
-    api = RuntimeApi(address, _USER_AGENT)
+    api = RuntimeApi(address)
     sink = set_up()
     try:
         function = load(handler)

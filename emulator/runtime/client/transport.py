@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import socket
 
-_NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %b\r\nUser-Agent: %b\r\n\r\n"
+_NEXT = b"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %b\r\n\r\n"
 _POST = (
-    b"POST /2018-06-01/runtime/%b HTTP/1.1\r\nHost: %b\r\nUser-Agent: %b\r\n"
+    b"POST /2018-06-01/runtime/%b HTTP/1.1\r\nHost: %b\r\n"
     b"Content-Type: %b\r\nContent-Length: %d\r\n%b\r\n"
 )
 _ERROR_TYPE = "application/vnd.aws.lambda.error+json"
@@ -28,12 +28,11 @@ class ApiError(RuntimeError):
 class RuntimeApi:
     """One execution environment's connection to its Runtime API."""
 
-    def __init__(self, address: str, user_agent: str) -> None:
+    def __init__(self, address: str) -> None:
         """`address` is HOST:PORT, as in AWS_LAMBDA_RUNTIME_API; connects at the first call."""
         self._address = address
         self._host = address.encode()
-        self._agent = user_agent.encode()
-        self._next = _NEXT % (self._host, self._agent)
+        self._next = _NEXT % self._host
         self._socket: socket.socket | None = None
         self._rest = b""
         self._unsent = b""
@@ -79,7 +78,6 @@ class RuntimeApi:
         head = _POST % (
             path.encode(),
             self._host,
-            self._agent,
             content_type.encode(),
             len(body),
             more.encode("latin-1", "replace"),

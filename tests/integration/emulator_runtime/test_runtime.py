@@ -85,7 +85,7 @@ async def test_what_cannot_be_serialised(logs: LogKeeper) -> None:
 
 
 async def test_response_over_6_mb(logs: LogKeeper) -> None:
-    async with runtime_of(MISHAP, logs=logs) as runtime:
+    async with runtime_of(function_of("mishap", timeout_s=20), logs=logs) as runtime:
         error = _error(await _mishap(runtime, "big"))
         text = "Response payload size exceeded maximum allowed payload size (6291556 bytes)."
         assert error == {"errorType": "Function.ResponseSizeTooLarge", "errorMessage": text}

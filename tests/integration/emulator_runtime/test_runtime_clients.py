@@ -65,11 +65,11 @@ async def _seen(client: Client, environment: dict[str, str]) -> dict[str, Any]:
     logs = LogKeeper()
     names = ["probe.handler", *(HANDLERS if not environment else ())]
     functions = [
-        function_of(f"f{number}", PROBES, handler=handler, environment=environment)
+        function_of(f"f{number}", PROBES, handler=handler, environment=environment, timeout_s=60)
         for number, handler in enumerate(names)
     ]
     seen: dict[str, Any] = {}
-    settings = RuntimeSettings(reload=False, client=client)
+    settings = RuntimeSettings(reload=False, client=client, init_s=60)
     async with runtime_of(*functions, logs=logs, settings=settings) as runtime:
         for kind in KINDS:
             result = await runtime.invoke("f0", json.dumps({"probe": kind}).encode())
@@ -139,7 +139,7 @@ async def test_one_write_brings_the_answer_and_asks_for_more() -> None:
 
     server = HttpServer(serve)
     await server.listen("127.0.0.1")
-    api = RuntimeApi(f"127.0.0.1:{server.port}", "test")
+    api = RuntimeApi(f"127.0.0.1:{server.port}")
     body, headers = await asyncio.to_thread(api.next)
     assert (body, headers["lambda-runtime-aws-request-id"]) == (b'{"n":1}', "one")
     api.respond("one", "application/json", b"null")
@@ -160,7 +160,7 @@ async def test_a_refused_result_is_an_error(size: int) -> None:
 
     server = HttpServer(serve)
     await server.listen("127.0.0.1")
-    api = RuntimeApi(f"127.0.0.1:{server.port}", "test")
+    api = RuntimeApi(f"127.0.0.1:{server.port}")
 
     def answer_and_go_on() -> None:
         api.respond("one", "application/json", b"x" * size)
@@ -176,7 +176,7 @@ async def test_a_refused_result_is_an_error(size: int) -> None:
 async def test_a_server_that_is_gone_is_an_error() -> None:
     server = HttpServer(lambda _request: None)
     await server.listen("127.0.0.1")
-    api = RuntimeApi(f"127.0.0.1:{server.port}", "test")
+    api = RuntimeApi(f"127.0.0.1:{server.port}")
     asking = asyncio.ensure_future(asyncio.to_thread(api.next))
     await eventually(lambda: not server._drained.is_set())
     await server.close()
