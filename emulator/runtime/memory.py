@@ -18,7 +18,7 @@ from pathlib import Path
 _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / (1024 * 1024)
 _GROWTH_MB_PER_S = 1_000
 _SHORTEST_S = 0.02
-_LONGEST_S = 0.25
+_LONGEST_S = 1.0
 # Touching new memory takes about 0.2 ms a megabyte: what ran for less since the last look grew by
 # 25 at most. A look costs as much as the rest of the bookkeeping of an invocation.
 _UNSEEN_MS = 5.0
