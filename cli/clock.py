@@ -7,7 +7,6 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
-from cli import database
 from cli.api import call
 from cli.errors import Failure
 from cli.paths import Home
@@ -44,8 +43,7 @@ def advance(home: Home, urls: Urls, step: timedelta) -> dict[str, Any]:
         until = Clock(home.clock_file).check(step)
     except ClockRefused as error:
         raise Failure(str(error)) from None
-    with database.connect(urls.database_url) as connection:
-        connection.execute("SELECT create_month_partitions(%s, %s)", (until, _MONTHS_AHEAD))
+    _make_partitions(urls.database_url, until)
     answer = call(
         "POST",
         f"{urls.lambda_url}/_emulator/clock",
@@ -57,6 +55,19 @@ def advance(home: Home, urls: Urls, step: timedelta) -> dict[str, Any]:
         said = answer.body.get("message") if isinstance(answer.body, dict) else None
         raise Failure(f"The clock was not moved: {said or answer.status}")
     return answer.body
+
+
+def _make_partitions(database_url: str, until: datetime) -> None:
+    import psycopg  # noqa: PLC0415 - `clock show` and `status` do without
+
+    from cli import database  # noqa: PLC0415
+
+    try:
+        with database.connect(database_url) as connection:
+            connection.execute("SELECT create_month_partitions(%s, %s)", (until, _MONTHS_AHEAD))
+    except psycopg.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise Failure(f"The database got no partitions, so the clock stays: {reason}.") from error
 
 
 def duration(text: str) -> timedelta:

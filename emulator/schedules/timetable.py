@@ -14,7 +14,8 @@ from emulator.schedules.jobs import Job
 from emulator.schedules.memory import Memory, Past
 
 _LOG = logging.getLogger(__name__)
-_LATE = timedelta(minutes=1)
+_LATE = timedelta(minutes=5)
+"""Less is a busy machine, not one that slept."""
 _KEEPS_AWAKE = timedelta(minutes=5)
 _MOST_PASSED = 2_000
 
