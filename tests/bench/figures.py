@@ -39,7 +39,7 @@ class Target:
 
 
 class Figures:
-    """All figures of a run, in the order in which they first came."""
+    """All figures of a run."""
 
     def __init__(self) -> None:
         self._figures: dict[tuple[str, str, str], Figure] = {}
@@ -47,7 +47,12 @@ class Figures:
         self.remarks: list[str] = []
 
     def __iter__(self) -> Iterator[Figure]:
-        return iter(self._figures.values())
+        """By benchmark and quantity, so that peers stand side by side."""
+        groups = dict.fromkeys((each.bench, each.quantity) for each in self._figures.values())
+        for group in groups:
+            yield from (
+                each for each in self._figures.values() if (each.bench, each.quantity) == group
+            )
 
     def add(self, bench: str, quantity: str, unit: str, system: str, sample: float) -> None:
         """Add one sample."""

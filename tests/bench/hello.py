@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from functools import partial
 
 from tests.bench import load, systems
 from tests.bench.figures import ratio
 from tests.bench.processes import NotReady, cpu_s, descendants
 from tests.bench.runs import Run
+from tests.bench.systems import Running
 
 BENCH = "hello"
 RATE = "16 clients"
 P99 = "16 clients, p99"
 P50 = "1 client, p50"
-_WARM_UP_S = 1
+CPU = "16 clients, CPU a request"
+_WARM_UP_S = 3
 
 
 def measure(run: Run) -> None:
@@ -24,62 +27,59 @@ def measure(run: Run) -> None:
     with ExitStack() as stack:
         template = systems.HERE / "app" / "template.yaml"
         own = stack.enter_context(systems.emulator(run.folder, template))
-        urls = {systems.EMULATOR: f"{own.url}/hello"}
+        found = {systems.EMULATOR: replace(own, url=f"{own.url}/hello")}
         if run.with_peers:
-            urls |= _peers(run, stack)
-        for system, url in urls.items():
-            run.say(f"hello: warming up {system}")
-            load.closed_loop(url, 16, _WARM_UP_S)
+            found |= _peers(run, stack)
+        for name, system in found.items():
+            run.say(f"hello: warming up {name}")
+            load.closed_loop(system.url, 16, _WARM_UP_S)
         for number in range(1, run.rounds + 1):
-            for system, url in urls.items():
-                run.say(f"hello: round {number} of {run.rounds}, {system}")
-                _one(run, system, url, own.pid)
-    _judge(run, urls)
+            for name, system in found.items():
+                run.say(f"hello: round {number} of {run.rounds}, {name}")
+                _one(run, name, system)
+    _judge(run, found)
 
 
-def _peers(run: Run, stack: ExitStack) -> dict[str, str]:
-    """Start the peers that are installed and come up; their URLs by name."""
+def _peers(run: Run, stack: ExitStack) -> dict[str, Running]:
+    """Start the peers that are installed and come up."""
     folder = systems.install_serverless(run.cache, run.say)
-    starts: list[Callable[[], AbstractContextManager[dict[str, str]]]] = []
+    starts: list[Callable[[], AbstractContextManager[dict[str, Running]]]] = []
     if folder is not None:
         starts.append(partial(systems.serverless, folder))
     starts.append(partial(systems.ministack, run.folder))
-    urls: dict[str, str] = {}
+    found: dict[str, Running] = {}
     for start in starts:
+        run.say("hello: starting a peer")
         try:
-            urls |= stack.enter_context(start())
+            found |= stack.enter_context(start())
         except NotReady as late:
             run.figures.remark(f"left out: {late}")
-    return urls
+    return found
 
 
-def _one(run: Run, system: str, url: str, pid: int) -> None:
+def _one(run: Run, name: str, system: Running) -> None:
     add = run.figures.add
-    before = _cpu(pid)
-    many = load.closed_loop(url, 16, run.seconds)
-    after = _cpu(pid)
-    add(BENCH, RATE, "requests/s", system, many.requests_per_s)
-    add(BENCH, P99, "ms", system, many.p99_ms)
-    if system == systems.EMULATOR:
-        requests = many.requests_per_s * run.seconds
-        for what, was, now in zip(("emulator", "functions"), before, after, strict=True):
-            add(BENCH, f"CPU a request, {what}", "µs", system, (now - was) / requests * 1e6)
-    one = load.closed_loop(url, 1, max(1.0, run.seconds / 2))
-    add(BENCH, P50, "ms", system, one.p50_ms)
+    before = _cpu_s(system)
+    many = load.closed_loop(system.url, 16, run.seconds)
+    used_s = _cpu_s(system) - before
+    add(BENCH, RATE, "requests/s", name, many.requests_per_s)
+    add(BENCH, P99, "ms", name, many.p99_ms)
+    add(BENCH, CPU, "µs", name, used_s / (many.requests_per_s * run.seconds) * 1e6)
+    one = load.closed_loop(system.url, 1, max(1.0, run.seconds / 2))
+    add(BENCH, P50, "ms", name, one.p50_ms)
     if many.failures or one.failures:
-        run.figures.remark(f"{system}: {many.failures + one.failures} requests failed")
+        run.figures.remark(f"{name}: {many.failures + one.failures} requests failed")
 
 
-def _cpu(pid: int) -> tuple[float, float]:
-    """CPU time of the emulator, and of all that it started."""
-    _, *children = descendants(pid)
-    return cpu_s(pid), sum(map(cpu_s, children))
+def _cpu_s(system: Running) -> float:
+    """CPU time of a system and all that it started and that still runs."""
+    return sum(map(cpu_s, descendants(system.pid)))
 
 
-def _judge(run: Run, urls: dict[str, str]) -> None:
+def _judge(run: Run, found: Iterable[str]) -> None:
     figures, own = run.figures, systems.EMULATOR
     rate = figures.median(BENCH, RATE, own)
-    for peer in urls:
+    for peer in found:
         if peer != own:
             times = 10.0 if peer == systems.MINISTACK else 1.2
             wanted = f"hello, 16 clients: at least {times:g} × {peer}"

@@ -35,7 +35,7 @@ _QUIET = {
 
 @dataclass(frozen=True)
 class Running:
-    """The emulator, started."""
+    """A system, started."""
 
     pid: int
     url: str
@@ -90,22 +90,23 @@ def install_serverless(cache: Path, say: Callable[[str], None]) -> Path | None:
 
 
 @contextmanager
-def serverless(folder: Path) -> Iterator[dict[str, str]]:
+def serverless(folder: Path) -> Iterator[dict[str, Running]]:
     """serverless-offline with the greeting in node (in its own process, as it does) and Python."""
     port, lambda_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}"
     argv = ["node", "node_modules/serverless/bin/serverless.js", "offline", "--host", "127.0.0.1"]
     argv += ["--httpPort", str(port), "--lambdaPort", str(lambda_port), "--noPrependStageInUrl"]
-    with process(argv, log=folder / "offline.log", cwd=folder, env=_QUIET) as child:
+    log = folder / "offline.log"
+    with process(argv, log=log, cwd=folder, env=_QUIET) as child:
         wait_until(lambda: answers(f"{url}/hello"), "serverless-offline", child, 120)
-        urls = {SERVERLESS_NODE: f"{url}/hello"}
+        found = {SERVERLESS_NODE: Running(child.pid, f"{url}/hello", log)}
         if answers(f"{url}/hello-python"):
-            urls[SERVERLESS_PYTHON] = f"{url}/hello-python"
-        yield urls
+            found[SERVERLESS_PYTHON] = Running(child.pid, f"{url}/hello-python", log)
+        yield found
 
 
 @contextmanager
-def ministack(folder: Path) -> Iterator[dict[str, str]]:
+def ministack(folder: Path) -> Iterator[dict[str, Running]]:
     """MiniStack as it comes, with the greeting behind its own HTTP API and Lambda."""
     port = free_port()
     endpoint = f"http://127.0.0.1:{port}"
@@ -121,12 +122,13 @@ def ministack(folder: Path) -> Iterator[dict[str, str]]:
         "TMPDIR": str(folder),
     }
     argv = [str(Path(sys.executable).parent / "ministack")]
-    with process(argv, log=folder / "ministack.log", cwd=folder, env=env) as child:
+    log = folder / "ministack.log"
+    with process(argv, log=log, cwd=folder, env=env) as child:
         wait_until(lambda: answers(f"{endpoint}/_ministack/ready"), "MiniStack", child)
         url = f"{endpoint}/_aws/execute-api/{_http_api(endpoint)}/$default/hello"
         if not answers(url):
             raise NotReady(f"MiniStack does not answer {url}")
-        yield {MINISTACK: url}
+        yield {MINISTACK: Running(child.pid, url, log)}
 
 
 def client(service: str, endpoint: str) -> Any:
