@@ -86,7 +86,8 @@ def _settings(where: Place) -> dict[str, str]:
         given = aws_environment(where.aws_endpoint_url)
     endpoint = where.aws_endpoint_url if isinstance(where, Urls) else where
     if endpoint is None or not _is_loopback(endpoint):
-        return {}
+        # botocore itself knows the older AWS_DEFAULT_REGION only.
+        return {"region_name": given["AWS_REGION"]} if given.get("AWS_REGION") else {}
     return {
         "aws_access_key_id": given.get("AWS_ACCESS_KEY_ID", "test"),
         "aws_secret_access_key": given.get("AWS_SECRET_ACCESS_KEY", "test"),
