@@ -7,11 +7,7 @@ import uuid
 import pytest
 
 from emulator.aws import Aws
-from tests.integration.emulator_events.conftest import (
-    Started,
-    own_account,  # noqa: F401
-    started,  # noqa: F401
-)
+from tests.integration.emulator_events.conftest import Started
 from tests.integration.emulator_events.test_schedules import (  # noqa: F401
     test_a_scheduled_rule_fires_as_eventbridge_does,
 )
@@ -26,9 +22,7 @@ pytestmark = pytest.mark.usefixtures("own_account")
 
 
 async def test_what_localstack_sends_itself_is_left_to_it(
-    aws: Aws,
-    load_app: LoadApp,
-    started: Started,  # noqa: F811
+    aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
     app, _ = await running(started, load_app)
     name = f"own-{uuid.uuid4().hex[:8]}"
