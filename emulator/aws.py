@@ -20,6 +20,7 @@ MAX_WAIT_S = 20
 """SQS's longest long poll."""
 
 _CONNECT_TIMEOUT_S = 2
+_HEALTH_TIMEOUT_S = 10
 _READ_TIMEOUT_S = MAX_WAIT_S + 10
 _POOL_SIZE = 100
 
@@ -90,7 +91,7 @@ class Aws:
 
     async def _health(self, path: str) -> Mapping[str, Any]:
         """What the endpoint says there of itself; nothing, if it has no such place."""
-        timeout = aiohttp.ClientTimeout(total=_CONNECT_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=_HEALTH_TIMEOUT_S, sock_connect=_CONNECT_TIMEOUT_S)
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(self.endpoint_url.rstrip("/") + path) as response,

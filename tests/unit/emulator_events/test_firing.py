@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from emulator.cron.timing import Timing
 from emulator.schedules.firing import Firing
@@ -18,7 +19,7 @@ NAMES = ("schedule-arn", "scheduled-time", "attempt-number")
 PLACEHOLDERS = " ".join(f"<aws.scheduler.{name}>" for name in NAMES)
 
 
-def firing(source: str = SCHEDULER, **target: str) -> Firing:
+def firing(source: str = SCHEDULER, **target: Any) -> Firing:
     job = Job("k", "arn:j", source, "j", "", Timing.of("rate(1 day)"), replace(TARGET, **target))
     return Firing(job, DUE)
 
