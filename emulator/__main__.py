@@ -25,7 +25,6 @@ from emulator.runtime.clients import Client
 from emulator.template.errors import TemplateError
 from emulator.template.parse import load
 
-
 _COLLECT_AFTER = 20_000
 
 
