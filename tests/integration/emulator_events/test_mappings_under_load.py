@@ -161,7 +161,7 @@ async def test_groups_keep_their_order_and_never_run_twice_at_once(
 ) -> None:
     """Six groups; one message in eight fails once, and its group's later ones with it."""
     chance = random.Random(7)
-    options = "FunctionResponseTypes: [ReportBatchItemFailures]"
+    options = "BatchSize: 3, FunctionResponseTypes: [ReportBatchItemFailures]"
     app = load_app(FIFO % ("VisibilityTimeout: 60", options))
     await provision(app, aws)
     url = (await aws.sqs.get_queue_url(QueueName=app.queues[0].name))["QueueUrl"]
