@@ -7,6 +7,7 @@ authors of LocalStack (tests/aws/services/sqs/test_sqs.snapshot.json, test_sqs_m
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
@@ -298,10 +299,11 @@ def test_queue_names(sqs: Any, name: str, attributes: dict[str, str], message: s
 def test_a_queue_that_is_not_there(sqs: Any, queue: Any) -> None:
     url = queue()
     sqs.delete_queue(QueueUrl=url)
-    for call in (
+    calls: list[Callable[[], Any]] = [
         lambda: sqs.send_message(QueueUrl=url, MessageBody="x"),
         lambda: sqs.get_queue_url(QueueName=url.rpartition("/")[2]),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(sqs.exceptions.QueueDoesNotExist) as caught:
             call()
         assert caught.value.response["Error"]["Code"] == f"{LEGACY}NonExistentQueue"

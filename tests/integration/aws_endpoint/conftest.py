@@ -28,7 +28,8 @@ class Endpoint:
         return self.server.data_dir / "state" / "sqs.journal"
 
     def client(self, name: str) -> Any:
-        return boto3.client(name, endpoint_url=self.url)
+        make: Any = boto3.client  # its stubs know services by their literal names
+        return make(name, endpoint_url=self.url)
 
     def kill(self) -> None:
         """kill -9, and wait until it is gone."""
