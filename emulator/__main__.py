@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +21,12 @@ from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
 from emulator.aws import account_id
 from emulator.logs import Kind, LogWriter
 from emulator.metrics import Type
+from emulator.own_endpoint import own_endpoint
 from emulator.runtime import RuntimeSettings
 from emulator.runtime.clients import Client
+from emulator.services import ServiceError
 from emulator.template.errors import TemplateError
+from emulator.template.model import Application
 from emulator.template.parse import load
 
 _COLLECT_AFTER = 20_000
@@ -32,15 +36,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal; the exit code."""
     options = _options(argv)
     try:
-        return uvloop.run(_run(options))
-    except (StartFailed, TemplateError) as error:
+        with _endpoint(options) as endpoint:
+            return uvloop.run(_run(options, endpoint))
+    except (StartFailed, TemplateError, ServiceError, OSError) as error:
         print(f"emulator: {error}", file=sys.stderr)
-    except OSError as error:
-        print(f"emulator: {error}", file=sys.stderr)
-    return 1
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
-async def _run(options: argparse.Namespace) -> int:
+@contextmanager
+def _endpoint(options: argparse.Namespace) -> Iterator[str | None]:
+    """The AWS endpoint that is given, else one of our own if the template needs it."""
+    given = options.aws_endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
+    if given is not None or not _read(options, None).kinds_on_endpoint:
+        yield given
+        return
+    with own_endpoint(options.aws_data_dir) as url:
+        yield url
+
+
+def _read(options: argparse.Namespace, endpoint: str | None) -> Application:
+    return load(
+        options.template,
+        _parameters(options),
+        account_id=account_id(os.environ),
+        aws_endpoint=endpoint,
+    )
+
+
+async def _run(options: argparse.Namespace, endpoint: str | None) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -49,7 +74,9 @@ async def _run(options: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.WARNING, handlers=[SinkHandler(sink)])
     logging.getLogger("emulator").setLevel(logging.INFO)
     try:
-        emulator = _emulator(options, sink)
+        emulator = _emulator(options, endpoint, sink)
+        if endpoint is not None:
+            sink(Kind.PLATFORM, f"AWS endpoint: {endpoint}")
         starting = asyncio.ensure_future(emulator.start())
         interrupted = asyncio.ensure_future(stopped.wait())
         await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,12 +117,8 @@ def _started(starting: asyncio.Future[None]) -> None:
     raise StartFailed(f"cannot start: {type(error).__name__}: {error}") from error
 
 
-def _emulator(options: argparse.Namespace, sink: LogWriter) -> Emulator:
-    endpoint = options.aws_endpoint or os.environ.get("AWS_ENDPOINT_URL") or None
-    account = account_id(os.environ)
-    read = partial(
-        load, options.template, _parameters(options), account_id=account, aws_endpoint=endpoint
-    )
+def _emulator(options: argparse.Namespace, endpoint: str | None, sink: LogWriter) -> Emulator:
+    read = partial(_read, options, endpoint)
     app = read()
     variables = dict(options.env)
     if endpoint is not None:
@@ -145,6 +168,7 @@ def _write_ready(path: Path, emulator: Emulator) -> None:
         "gateway_url": emulator.gateway_url,
         "gateway_urls": emulator.gateway_urls,
         "lambda_url": emulator.lambda_url,
+        "aws_endpoint_url": emulator.aws_endpoint,
     }
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content) + "\n")
@@ -209,7 +233,14 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     add(
         "--aws-endpoint",
         metavar="URL",
-        help="where queues, buses and schedules live (default $AWS_ENDPOINT_URL)",
+        help="where queues, buses and schedules live (default $AWS_ENDPOINT_URL; without either"
+        " one is started if the template needs it)",
+    )
+    add(
+        "--aws-data-dir",
+        type=Path,
+        metavar="PATH",
+        help="keeps what the endpoint that is started holds; without it that ends with it",
     )
     add(
         "--max-environments",
@@ -251,7 +282,7 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--ready-file",
         type=Path,
         metavar="PATH",
-        help="written as JSON once everything is up: pid, gateway_url, lambda_url",
+        help="written as JSON once everything is up: pid and the URLs",
     )
     add("--log-format", choices=["text", "json"], default="text")
     return parser.parse_args(argv)

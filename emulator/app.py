@@ -73,7 +73,7 @@ class Emulator:
         self._sink = sink
         self._addresses = addresses or Addresses()
         self._settings = settings or RuntimeSettings()
-        self._aws_endpoint = aws_endpoint
+        self.aws_endpoint = aws_endpoint
         self._load = load
         self._files = contextlib.ExitStack()
         self._watching: asyncio.Task[None] | None = None
@@ -158,21 +158,14 @@ class Emulator:
 
     async def _connect(self) -> Aws | None:
         """The AWS endpoint, if the template has anything on it."""
-        app = self.app
-        needed = {
-            "queues": bool(app.queues or app.mappings),
-            "buses": bool(app.buses),
-            "rules": bool(app.rules),
-            "schedules": bool(app.schedules),
-        }
-        kinds = [kind for kind, is_needed in needed.items() if is_needed]
+        kinds = self.app.kinds_on_endpoint
         if not kinds:
             return None
-        if self._aws_endpoint is None:
+        if self.aws_endpoint is None:
             raise StartFailed(
                 f"the template has {', '.join(kinds)}: give --aws-endpoint (MiniStack, LocalStack)"
             )
-        return await self._exits.enter_async_context(Aws(self._aws_endpoint, app.region))
+        return await self._exits.enter_async_context(Aws(self.aws_endpoint, self.app.region))
 
     async def _serve(self, runtime: Runtime, control: Control) -> None:
         addresses = self._addresses

@@ -241,3 +241,14 @@ class Application:
     schedules: tuple[Schedule, ...]
     schedule_groups: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def kinds_on_endpoint(self) -> list[str]:
+        """What of it lives on an AWS endpoint, in words; nothing if it needs none."""
+        kinds = {
+            "queues": self.queues or self.mappings,
+            "buses": self.buses,
+            "rules": self.rules,
+            "schedules": self.schedules,
+        }
+        return [kind for kind, found in kinds.items() if found]

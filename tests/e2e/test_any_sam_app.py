@@ -88,6 +88,21 @@ def test_a_guest_book(tmp_path: Path, aws_endpoint_url: str) -> None:
         assert "local-Cellar" in names
 
 
+def test_an_app_with_queues_gets_an_endpoint(tmp_path: Path) -> None:
+    data = tmp_path / "aws"
+    at = ("--param", f"Folder={tmp_path}", "--aws-data-dir", str(data))
+    with emulator("guestbook", tmp_path, *at) as urls:
+        url = f"{urls['gateway_url']}/entries"
+        entry = {"text": "Lovely", "stars": 5}
+        assert httpx.post(url, json=entry, headers={"x-guest": "ann"}, timeout=30).is_success
+        until(lambda: _of_kind(tmp_path, "thanks"))
+        endpoint = urls["aws_endpoint_url"]
+        assert httpx.get(f"{endpoint}/_emulator/queues").is_success
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(endpoint)
+    assert (data / "state").is_dir()
+
+
 def _of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
     book = folder / "book.jsonl"
     lines = book.read_text().splitlines() if book.exists() else []
@@ -108,11 +123,6 @@ def test_an_app_without_queues_needs_nothing_else(tmp_path: Path) -> None:
     ("app", "arguments", "sentence"),
     [
         ("guestbook", (), "template.yaml:8: the parameter Folder has no default: pass a value"),
-        (
-            "guestbook",
-            ("--param", "Folder=x"),
-            "the template has queues, buses, rules, schedules: give --aws-endpoint",
-        ),
         ("guestbook", ("--param", "House=tent", "--param", "Folder=x"), "is not one of villa, hut"),
         ("nothing", (), "template.yaml: it cannot be read: No such file or directory"),
     ],
