@@ -14,6 +14,8 @@ DURING = "warm requests during, p99"
 _COLD = 64
 _PER_S = 100.0
 _BEFORE_S = 4.0
+# As long as app/cold/app.py stays: the storm is over when the last one has begun to.
+_STAY_S = 6.0
 
 
 def measure(run: Run) -> None:
@@ -23,10 +25,15 @@ def measure(run: Run) -> None:
         run.say(f"cold starts: round {number} of {run.rounds}")
         with systems.emulator(run.folder, template, "--max-environments", str(_COLD)) as own:
             before, during, storm_s = asyncio.run(_storm(own.url))
+            started = sum(
+                line["function"] == "cold" and str(line["message"]).startswith("INIT_START")
+                for line in own.lines()
+            )
         add = run.figures.add
         add(BENCH, BEFORE, "ms", systems.EMULATOR, percentile(before, 99))
         add(BENCH, DURING, "ms", systems.EMULATOR, percentile(during, 99))
-        add(BENCH, f"{_COLD} environments started and answering", "s", systems.EMULATOR, storm_s)
+        add(BENCH, "environments started", "", systems.EMULATOR, started)
+        add(BENCH, "all of them running after", "s", systems.EMULATOR, storm_s)
     figures = run.figures
     value = ratio(
         figures.median(BENCH, DURING, systems.EMULATOR),
@@ -47,9 +54,10 @@ async def _storm(url: str) -> tuple[list[float], list[float], float]:
     warm = asyncio.create_task(load.paced(f"{url}/hello", _PER_S, stop))
     began = loop.time()
     await asyncio.gather(*(_cold(f"{url}/cold") for _ in range(_COLD)))
-    storm_s = loop.time() - began
     stop.set()
-    return before, await warm, storm_s
+    storm_s = loop.time() - began - _STAY_S
+    during = [latency for due, latency in await warm if due < began + storm_s]
+    return [latency for _, latency in before], during, storm_s
 
 
 async def _cold(url: str) -> None:

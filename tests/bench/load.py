@@ -82,9 +82,11 @@ async def _client(url: str, until: float, took_ms: Callable[[float], None]) -> i
     return failures
 
 
-async def paced(url: str, per_s: float, stop: asyncio.Event, clients: int = 8) -> list[float]:
-    """Send at a steady rate until `stop`; latencies in ms from when each was due."""
-    latencies: list[float] = []
+async def paced(
+    url: str, per_s: float, stop: asyncio.Event, clients: int = 8
+) -> list[tuple[float, float]]:
+    """Send at a steady rate until `stop`; when each was due, and its latency from then in ms."""
+    latencies: list[tuple[float, float]] = []
     loop = asyncio.get_running_loop()
 
     async def one(number: int) -> None:
@@ -93,7 +95,7 @@ async def paced(url: str, per_s: float, stop: asyncio.Event, clients: int = 8) -
             while not stop.is_set():
                 await asyncio.sleep(max(0.0, due - loop.time()))
                 await connection.get()
-                latencies.append((loop.time() - due) * 1000)
+                latencies.append((due, (loop.time() - due) * 1000))
                 due += clients / per_s
 
     await asyncio.gather(*(one(number) for number in range(clients)))

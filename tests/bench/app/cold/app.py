@@ -4,5 +4,5 @@ import time
 
 
 def handler(event, context):
-    time.sleep(1)
+    time.sleep(6)
     return {"statusCode": 200, "body": "awake"}
