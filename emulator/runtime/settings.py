@@ -15,8 +15,8 @@ class RuntimeSettings:
 
     max_environments: int = 16
     """Environments of one function at most on this machine; more requests wait their turn."""
-    max_starting: int = field(default_factory=lambda: max(2, os.cpu_count() or 1))
-    """Environments in INIT at once, so that cold starts leave the warm ones some CPU."""
+    max_starting: int = field(default_factory=lambda: max(1, (os.cpu_count() or 1) - 1))
+    """Environments in INIT at once: cold starts leave one core to what is warm."""
     account_concurrency: int = 1_000
     init_s: float = 10.0
     idle_s: float = 300.0
