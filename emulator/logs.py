@@ -48,15 +48,19 @@ class LogSink(Protocol):
 
 
 _second: tuple[int, str] = (-1, "")
+_millisecond: tuple[int, str] = (-1, "")
 
 
 def timestamp(epoch_s: float) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    global _second  # noqa: PLW0603 - a second is formatted once, not for every line
-    whole = int(epoch_s)
-    if _second[0] != whole:
-        _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
-    return f"{_second[1]}.{int((epoch_s - whole) * 1000):03d}Z"
+    global _second, _millisecond  # noqa: PLW0603 - lines come many to a millisecond
+    millis = int(epoch_s * 1000)
+    if _millisecond[0] != millis:
+        whole, rest = divmod(millis, 1000)
+        if _second[0] != whole:
+            _second = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+        _millisecond = (millis, f"{_second[1]}.{rest:03d}Z")
+    return _millisecond[1]
 
 
 _Format = Callable[[Kind, str, str, Mapping[str, Any]], str]
@@ -64,7 +68,12 @@ _Format = Callable[[Kind, str, str, Mapping[str, Any]], str]
 
 def _as_json(kind: Kind, message: str, level: str, fields: Mapping[str, Any]) -> str:
     # Joined by hand: four lines are written for every request.
-    more = "".join([f'"{name}":{_value(value)},' for name, value in fields.items()])
+    more = "".join(
+        [
+            f'"{name}":{encode_basestring(value) if type(value) is str else _value(value)},'
+            for name, value in fields.items()
+        ]
+    )
     return (
         f'{{"ts":"{timestamp(time.time())}","kind":"{kind!s}","level":"{level}",{more}'
         f'"message":{encode_basestring(message)}}}'

@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import pytest
 
+from emulator.app import Emulator, StartFailed
+from emulator.template.parse import load
 from tests.emulator_harness import HELLO_APP, eventually, gone, is_alive
 
 TEMPLATE = HELLO_APP / "template.yaml"
@@ -168,9 +170,9 @@ async def test_queues_need_an_endpoint(tmp_path: Path) -> None:
     template.write_text(
         "Transform: AWS::Serverless-2016-10-31\nResources:\n  Q:\n    Type: AWS::SQS::Queue\n"
     )
-    process = await _start(tmp_path / "log", "--template", str(template))
-    assert await asyncio.wait_for(process.wait(), 20) == 1
-    assert "--aws-endpoint" in (tmp_path / "log").read_text()
+    emulator = Emulator(load(template), lambda *_said, **_fields: None)
+    with pytest.raises(StartFailed, match="the template has queues: give --aws-endpoint"):
+        await emulator.start()
 
 
 async def test_stalled_reader_of_the_log_holds_nothing_up(tmp_path: Path) -> None:
