@@ -67,9 +67,23 @@ class AwsServer:
 
 
 def _may_ask(request: Request) -> bool:
-    """Whether this is no web page, or one of this machine: signatures are not checked here."""
+    """Whether this is no web page, or one of this machine: signatures are not checked here.
+
+    Pages show by their Origin, by Sec-Fetch-Site where browsers send no Origin, and by the name
+    of a host of theirs that was made to resolve to this machine.
+    """
     origin = request.header(b"origin")
-    return origin is None or urlsplit(origin.decode("latin-1")).hostname in _LOCAL_HOSTS
+    if origin is not None and not _is_local(urlsplit(origin.decode("latin-1")).hostname):
+        return False
+    if request.header(b"sec-fetch-site") in {b"cross-site", b"same-site"} and origin is None:
+        return False
+    host = request.header(b"host")
+    return host is None or _is_local(urlsplit(f"//{host.decode('latin-1')}").hostname)
+
+
+def _is_local(host: str | None) -> bool:
+    """Whether a name is this machine's; S3's clients put a bucket's name in front."""
+    return host is not None and (host in _LOCAL_HOSTS or host.endswith(".localhost"))
 
 
 def _is_sqs(request: Request) -> bool:

@@ -37,7 +37,11 @@ class Journal(Protocol):
         ...
 
     def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
-        """Start anew with these changes, now and whenever the history has grown too long."""
+        """Start anew with these changes, now and whenever `tidy` finds too long a history."""
+        ...
+
+    def tidy(self) -> None:
+        """Start anew if the history has grown too long; all that was appended must be applied."""
         ...
 
     def close(self) -> None:
@@ -56,6 +60,9 @@ class NoJournal:
         yield from ()
 
     def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
+        """Do nothing."""
+
+    def tidy(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -113,6 +120,12 @@ class FileJournal:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, self._size)
             raise
+
+    def tidy(self) -> None:
+        """Drop the history once most of the file is history.
+
+        Never within `append`: the snapshot lacks a change that its caller has yet to make.
+        """
         if self._size > self._rewrite_at:
             self._rewrite_at = 2 * self._size
             try:

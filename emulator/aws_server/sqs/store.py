@@ -134,6 +134,7 @@ class Store:
 
     def send(self, queue: Queue, messages: Sequence[Message]) -> None:
         """Put new messages in."""
+        self._journal.tidy()
         now = self.now()
         self.room_for(sum(message.size for message in messages))
         self._journal.append(["sent", queue.key, [_pack(message) for message in messages]])
@@ -145,6 +146,7 @@ class Store:
 
     def receive(self, queue: Queue, count: int, visibility_s: int) -> list[Message]:
         """Receive messages; those received too often go to the dead-letter queue instead."""
+        self._journal.tidy()
         now = self.now()
         redrive = self.redrive_of(queue)
         target = self.queues.get(redrive.target) if redrive else None

@@ -57,7 +57,7 @@ QUEUE = """
     Type: AWS::SQS::Queue
     Properties:
       QueueName: !Sub "${{P}}--{1}{2}"
-      VisibilityTimeout: 1
+      VisibilityTimeout: 5
       RedrivePolicy: {{deadLetterTargetArn: !GetAtt {0}Dead.Arn, maxReceiveCount: 2}}{3}
   {0}Dead:
     Type: AWS::SQS::Queue
@@ -159,7 +159,7 @@ async def run_row(name: str, prefix: str, aws: Aws, folder: Path) -> Seen:
             int(value) for key, value in answer["Attributes"].items() if key.startswith("Approx")
         )
 
-    await eventually(is_empty, timeout_s=30)
+    await eventually(is_empty, timeout_s=60)
     dead_url = (await aws.sqs.get_queue_url(QueueName=f"{prefix}-dead{suffix}"))["QueueUrl"]
     letters = await aws.sqs.receive_message(
         QueueUrl=dead_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
@@ -184,16 +184,18 @@ async def run_all(folder: Path, aws_endpoint_url: str) -> dict[str, Seen]:
         app,
         lambda *_args, **_more: None,
         addresses=Addresses("127.0.0.1", 0, 0),
-        settings=RuntimeSettings(reload=False, max_environments=2, prewarm={work: 2}),
+        settings=RuntimeSettings(
+            reload=False, max_environments=len(ROWS), prewarm={work: len(ROWS)}
+        ),
         aws_endpoint=aws_endpoint_url,
     )
     await emulator.start()
 
     async def is_warm() -> bool:
-        return emulator.runtime.pool(work).idle == 2
+        return emulator.runtime.pool(work).idle == len(ROWS)
 
     try:
-        await eventually(is_warm)
+        await eventually(is_warm, timeout_s=60)
         async with Aws(aws_endpoint_url, REGION) as aws:
             found = await asyncio.gather(*(run_row(name, prefix, aws, folder) for name in ROWS))
     finally:
@@ -278,8 +280,10 @@ def test_the_shape_of_a_record(seen: dict[str, Seen]) -> None:
 
 
 def test_what_a_filter_keeps_out_is_deleted(seen: dict[str, Seen]) -> None:
+    # What it lets through may come twice, as from any standard queue; the rest not once.
     got = [json.loads(r["body"]) for batch in seen["esm-25"].batches for r in batch]
-    assert got == [{"my-key": "my-value"}]
+    assert got
+    assert all(body == {"my-key": "my-value"} for body in got)
     assert seen["esm-25"].dead == []
 
 

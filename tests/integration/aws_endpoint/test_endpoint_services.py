@@ -291,6 +291,31 @@ def test_web_pages_of_other_hosts_are_refused(
     assert status in (200, 403)
 
 
+@pytest.mark.parametrize(
+    ("header", "value", "is_served"),
+    [
+        ("Host", "evil.example", False),
+        ("Host", "localhost:4566", True),
+        ("Host", "bucket.localhost", True),
+        ("Sec-Fetch-Site", "cross-site", False),
+        ("Sec-Fetch-Site", "none", True),
+    ],
+)
+def test_names_and_links_of_other_hosts_are_refused(
+    aws_endpoint_url: str, header: str, value: str, is_served: bool
+) -> None:
+    request = urllib.request.Request(
+        f"{aws_endpoint_url}/_emulator/queues", headers={header: value}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+        error.close()
+    assert status == (200 if is_served else 403)
+
+
 def test_a_change_of_schedules_is_told_at_once(start: Callable[[], Any]) -> None:
     endpoint = start()
     path = f"{endpoint.url}/_emulator/schedules/version"

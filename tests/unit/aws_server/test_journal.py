@@ -90,6 +90,24 @@ def test_history_is_dropped_when_it_has_grown_long(
     again.store.close()
 
 
+def test_nothing_accepted_is_lost_when_history_is_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "_REWRITE_BYTES", 3_000)
+    bench = open_bench(tmp_path)
+    queue = bench.queue()
+    files = set()
+    for number in range(100):
+        bench.send(queue, f"m{number}")
+        files.add((tmp_path / "sqs.journal").stat().st_ino)
+        bench.receive(queue, visibility_s=30)
+    assert len(files) > 1, "it was never written anew"
+    bench.store.close()
+    again = open_bench(tmp_path, bench.clock.now)
+    assert picture(again.store) == picture(bench.store)
+    again.store.close()
+
+
 def test_what_cannot_be_written_is_not_taken(tmp_path: Path) -> None:
     bench = open_bench(tmp_path)
     queue = bench.queue()
