@@ -9,7 +9,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from paywright import background, db
-from paywright.clock import business_clock
+from paywright.clock import Clock, business_clock
 from paywright.db.opening import open_database
 from paywright.ledger.sequencer import POLL_S, Sequencer
 from paywright.observability import get_logger
@@ -17,20 +17,23 @@ from paywright.settings import Settings
 
 
 @cache
-def _sequencer() -> Sequencer:
+def _parts() -> tuple[Sequencer, Clock]:
     settings = Settings()
-    return Sequencer(open_database(settings), business_clock(settings.clock_file))
+    clock = business_clock(settings.clock_file)
+    return Sequencer(open_database(settings), clock), clock
 
 
 @get_logger().inject_lambda_context
-def handler(_event: dict[str, Any], context: LambdaContext) -> None:
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Sequence for about 75 s; the next invocation is waiting by then.
 
     Nobody waits for the sequencer, balances being exact without it: it looks once a second.
     """
+    sequencer, clock = _parts()
+    remaining_ms = context.get_remaining_time_in_millis()
     background.run(
-        _sequencer().run_once,
+        sequencer.run_once,
         lambda at_most_s: time.sleep(min(at_most_s, POLL_S)),
-        seconds=background.time_to_run_s(context.get_remaining_time_in_millis()),
+        seconds=background.time_to_run_s(remaining_ms, event, clock.now()),
         away=(db.Lost,),
     )

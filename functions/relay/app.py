@@ -9,7 +9,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from paywright import background, db
 from paywright.cache import Cache
-from paywright.clock import business_clock
+from paywright.clock import Clock, business_clock
 from paywright.db.opening import open_database
 from paywright.events.bus import Bus
 from paywright.events.relay import Relay
@@ -19,21 +19,22 @@ from paywright.settings import Settings
 
 
 @cache
-def _parts() -> tuple[Relay, WakeUps]:
+def _parts() -> tuple[Relay, WakeUps, Clock]:
     settings = Settings()
     clock = business_clock(settings.clock_file)
     relay = Relay(open_database(settings), Bus(settings.event_bus_name), clock)
     valkey = Cache(settings.valkey_url.get_secret_value(), timeout_ms=PATIENCE_MS)
-    return relay, WakeUps(valkey)
+    return relay, WakeUps(valkey), clock
 
 
 @get_logger().inject_lambda_context
-def handler(_event: dict[str, Any], context: LambdaContext) -> None:
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Relay for about 75 s; the next invocation is waiting by then."""
-    relay, wake_ups = _parts()
+    relay, wake_ups, clock = _parts()
+    remaining_ms = context.get_remaining_time_in_millis()
     background.run(
         relay.run_once,
         wake_ups.wait,
-        seconds=background.time_to_run_s(context.get_remaining_time_in_millis()),
+        seconds=background.time_to_run_s(remaining_ms, event, clock.now()),
         away=(background.Unavailable, db.Lost),
     )

@@ -1,14 +1,17 @@
 """The loop of a background function: work until its time is nearly over, rest when there is none.
 
 A schedule invokes such a function every minute with reserved concurrency 1. With the template's
-timeout of 90 s it runs for about 75, so that the next invocation is already waiting for its turn.
+timeout of 90 s it runs until 75 s after the moment it was woken for: the next invocation is then
+waiting for its turn, always for as long, so that none piles up until it is too old.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
 
 from paywright.observability import get_logger
 
@@ -22,9 +25,19 @@ class Unavailable(Exception):
     """Something that a step needs is away; nothing is lost, and it is tried again soon."""
 
 
-def time_to_run_s(remaining_ms: int) -> float:
-    """How long a function may loop that Lambda ends in `remaining_ms`."""
-    return max(remaining_ms / 1000 - FINISH_S, 0.0)
+def time_to_run_s(remaining_ms: int, event: Mapping[str, Any], now: datetime) -> float:
+    """How long a function may loop that Lambda ends in `remaining_ms`.
+
+    `event` is the schedule's, its `time` the moment it was due on the clock that says `now`. One
+    that came late, as after its clock moved, or that no schedule sent counts as due now.
+    """
+    longest_s = max(remaining_ms / 1000 - FINISH_S, 0.0)
+    try:
+        due = datetime.fromisoformat(str(event.get("time")))
+        left_s = longest_s - (now - due).total_seconds()
+    except (TypeError, ValueError):  # no time, or one without its zone
+        return longest_s
+    return left_s if 0 < left_s <= longest_s else longest_s
 
 
 def run(

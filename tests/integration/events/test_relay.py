@@ -222,7 +222,7 @@ def test_the_function_relays_until_its_time_is_nearly_over(
     try:
         assert app.handler(json.loads(SCHEDULE_EVENT.read_text()), LambdaContext()) is None
     finally:
-        used, wake_ups = app._parts()
+        used, wake_ups, _clock = app._parts()
         used._database.close()
         used._bus._client.close()
         wake_ups._cache.close()

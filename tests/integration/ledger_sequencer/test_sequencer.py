@@ -241,12 +241,12 @@ def test_the_function_sequences(
         monkeypatch.setenv(name, value)
     ledger.post(sale(100))
     app = load_function("ledger")
-    app._sequencer.cache_clear()
+    app._parts.cache_clear()
     try:
         assert app.handler({}, LambdaContext()) is None
     finally:
-        app._sequencer()._database.close()
-        app._sequencer.cache_clear()
+        app._parts()[0]._database.close()
+        app._parts.cache_clear()
     assert ledger.rows("SELECT count(*) FROM ledger_unsequenced") == [(0,)]
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from paywright.background import Unavailable, run, time_to_run_s
+
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def _script(*steps: bool | Exception) -> Callable[[], bool]:
@@ -64,5 +67,22 @@ def test_one_step_is_done_even_when_the_time_is_over() -> None:
 
 
 def test_the_last_step_has_time_to_finish() -> None:
-    assert time_to_run_s(90_000) == 75
-    assert time_to_run_s(3_000) == 0
+    assert time_to_run_s(90_000, {}, NOON) == 75
+    assert time_to_run_s(3_000, {}, NOON) == 0
+
+
+def test_wake_ups_do_not_pile_up() -> None:
+    """Woken every minute, one at a time: none ever waits for as long as a minute."""
+    now, waits = NOON, []
+    for minute in range(60):
+        due = NOON + timedelta(minutes=minute)
+        now = max(now, due)
+        waits.append((now - due).total_seconds())
+        now += timedelta(seconds=time_to_run_s(90_000, {"time": due.isoformat()}, now) + 0.5)
+    assert max(waits) < 30
+    assert min(waits[1:]) > 5, "the next one is waiting when one ends"
+
+
+@pytest.mark.parametrize("time", [None, "noon", "2026-11-22T12:00:00", "2020-01-01T00:00:00Z"])
+def test_a_wake_up_without_a_time_of_its_own_counts_as_due_now(time: str | None) -> None:
+    assert time_to_run_s(90_000, {"time": time}, NOON) == 75
