@@ -21,7 +21,7 @@ class FunctionConsumer:
     """The consumer at the end of one event source mapping.
 
     What fails stays in the queue until its visibility timeout ends, unless the function changed
-    that timeout itself. `patience_s` is how long a throttled batch is offered again.
+    that timeout itself. `patience_s` is how long after its receive a batch may be handed over.
     """
 
     def __init__(
@@ -42,8 +42,9 @@ class FunctionConsumer:
         self._patience_s = patience_s
         self._passes = record_filter(mapping.filters)
 
-    async def handle(self, messages: Sequence[Message]) -> None:
+    async def handle(self, messages: Sequence[Message], received_at: float) -> None:
         """Invoke the function, once unless the batch is over 6 MB; delete what need not return."""
+        deadline = received_at + self._patience_s
         by_id = {message["MessageId"]: message for message in messages}
         every = [record(message, self._mapping.queue_arn, self._region) for message in messages]
         waiting = [encode(item) for item in every if self._passes(item)]
@@ -52,21 +53,27 @@ class FunctionConsumer:
         while waiting:
             payload, count = first_event(waiting)
             part, waiting = waiting[:count], waiting[count:]
-            failed = await self._invoke(payload, part, by_id)
+            failed = await self._invoke(payload, part, by_id, deadline)
             self._source.delete(
                 by_id[item.message_id] for item in part if item.message_id not in failed
             )
             # Behind a failed message its group waits; messages of no group wait for nothing.
             stopped = {item.group for item in part if item.message_id in failed} - {None}
             waiting = [item for item in waiting if item.group not in stopped]
+            if time.monotonic() > deadline:
+                return  # the rest may be visible again before a function is done with it
 
     async def _invoke(
-        self, payload: bytes, part: Sequence[Encoded], messages: Mapping[str, Message]
+        self,
+        payload: bytes,
+        part: Sequence[Encoded],
+        messages: Mapping[str, Message],
+        deadline: float,
     ) -> set[str]:
         """Return the ids of what the function has not done."""
         ids = [item.message_id for item in part]
         trace_id = messages[ids[0]].get("Attributes", {}).get("AWSTraceHeader")
-        result = await self._offer(payload, trace_id)
+        result = await self._offer(payload, trace_id, deadline)
         if result is None:
             return set(ids)
         is_partial = self._mapping.report_batch_item_failures
@@ -78,10 +85,11 @@ class FunctionConsumer:
             self._concurrency.failed()
         return failures(result, ids, is_partial)
 
-    async def _offer(self, payload: bytes, trace_id: str | None) -> InvokeResult | None:
-        """Return the outcome; None if the function stayed throttled for too long."""
+    async def _offer(
+        self, payload: bytes, trace_id: str | None, deadline: float
+    ) -> InvokeResult | None:
+        """Return the outcome; None if the function stayed throttled until the deadline."""
         backoff = Backoff(0.05, 2.0)
-        deadline = time.monotonic() + self._patience_s
         while True:
             try:
                 return await self._invoker.invoke(

@@ -19,7 +19,8 @@ _LOG = logging.getLogger(__name__)
 RECEIVERS = 4
 """Receives at once of a queue that has more than one brings; an idle queue has one."""
 
-Handle = Callable[[Sequence[Message]], Awaitable[None]]
+Handle = Callable[[Sequence[Message], float], Awaitable[None]]
+"""Takes a batch, and the monotonic time at which its first message was received."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,17 @@ class Poller:
         places = await self._concurrency.acquire(self._batching.per_receive)
         size = self._batching.size
         messages: list[Message] = []
+        received_at = 0.0
         try:
-            messages = await self._gather(min(size * places, BATCH), wait_s, backoff)
+            messages = await self._source.receive(min(size * places, BATCH), wait_s, backoff)
+            received_at = time.monotonic()
+            if messages and self._batching.window_s:
+                await self._gather(messages, backoff)
         finally:
             batches = [messages[first : first + size] for first in range(0, len(messages), size)]
             self._concurrency.release(places - len(batches))
         for batch in batches:
-            task = asyncio.create_task(self._process(batch))
+            task = asyncio.create_task(self._process(batch, received_at))
             self._batches.add(task)
             task.add_done_callback(self._batches.discard)
         is_full = len(messages) >= size * places
@@ -106,16 +111,13 @@ class Poller:
             helper.add_done_callback(self._helpers.discard)
         return is_full
 
-    async def _gather(self, count: int, wait_s: int, backoff: Backoff) -> list[Message]:
-        """Return what one receive brings and, with a window, what else comes within it."""
-        batch = await self._source.receive(count, wait_s, backoff)
-        if batch and self._batching.window_s:
-            try:
-                await self._fill(batch, backoff)
-            except asyncio.CancelledError:
-                await self._source.show_again(batch)
-                raise
-        return batch
+    async def _gather(self, batch: list[Message], backoff: Backoff) -> None:
+        """Add what else comes within the window."""
+        try:
+            await self._fill(batch, backoff)
+        except asyncio.CancelledError:
+            await self._source.show_again(batch)
+            raise
 
     async def _fill(self, batch: list[Message], backoff: Backoff) -> None:
         """Add messages until the batch or its payload is full or the window is over."""
@@ -146,9 +148,9 @@ class Poller:
         )
         return [message for answer in answers for message in answer]
 
-    async def _process(self, batch: Sequence[Message]) -> None:
+    async def _process(self, batch: Sequence[Message], received_at: float) -> None:
         try:
-            await self._handle(batch)
+            await self._handle(batch, received_at)
         except Exception:
             _LOG.exception("a batch of %s is left to its queue", self._source.queue_name)
         finally:

@@ -33,7 +33,7 @@ class RuleConsumer:
         self._aws = aws
         self._invoker = invoker
 
-    async def handle(self, messages: Sequence[Message]) -> None:
+    async def handle(self, messages: Sequence[Message], _received_at: float) -> None:
         """Hand the events over; delete what was accepted or can never be."""
         for message in messages:
             if await self._is_settled(message):
