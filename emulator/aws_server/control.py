@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -145,7 +146,9 @@ def _number(parameters: Mapping[str, str], name: str, default: float, highest: f
     try:
         value = float(parameters.get(name, default))
     except ValueError:
-        raise _Refused(400, f"{name} is a number.") from None
+        value = math.nan
+    if math.isnan(value) or value < min(default, 0):
+        raise _Refused(400, f"{name} is a number, {min(default, 0):g} or more.")
     return min(value, highest)
 
 

@@ -155,7 +155,7 @@ class Schedules:
                 if watch.was_away and not self._declared.keys() <= jobs.keys():
                     await self._remake()
                     jobs = await stored.jobs()
-            except (*EndpointError, RuntimeError) as error:
+            except Exception as error:  # whatever the endpoint answers, the next change counts
                 if not watch.was_away:
                     _LOG.warning("schedules cannot be read, trying on: %s", error)
                 watch.was_away = True

@@ -261,6 +261,8 @@ def _entries(parameters: Parameters) -> list[Parameters]:
             f"Maximum number of entries per request are {_MAX_ENTRIES}."
             f" You have sent {len(entries)}.",
         )
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise SqsError("InvalidParameterValue", "Entries is a list of structures.")
     seen = set()
     for entry in entries:
         name = str(entry.get("Id", ""))

@@ -255,6 +255,7 @@ def test_queues_are_listed_and_shown_without_a_change(aws_endpoint_url: str, sqs
         ("queues/nope/messages", {}, 404),
         ("nope", {}, 404),
         ("schedules/version?after=x", {}, 400),
+        ("schedules/version?after=nan", {}, 400),
     ],
 )
 def test_what_the_emulators_paths_refuse(
@@ -314,6 +315,21 @@ def test_names_and_links_of_other_hosts_are_refused(
         status = error.code
         error.close()
     assert status == (200 if is_served else 403)
+
+
+def test_entries_that_are_no_structures_are_refused(aws_endpoint_url: str) -> None:
+    queue = boto3.client("sqs", endpoint_url=aws_endpoint_url).create_queue(QueueName="entries")
+    body = json.dumps({"QueueUrl": queue["QueueUrl"], "Entries": [5]}).encode()
+    headers = {
+        "x-amz-target": "AmazonSQS.SendMessageBatch",
+        "content-type": "application/x-amz-json-1.0",
+    }
+    request = urllib.request.Request(aws_endpoint_url, data=body, headers=headers)
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=30)
+    assert caught.value.code == 400
+    assert b"InvalidParameterValue" in caught.value.read()
+    caught.value.close()
 
 
 def test_a_change_of_schedules_is_told_at_once(start: Callable[[], Any]) -> None:
