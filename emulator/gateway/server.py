@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 
 from emulator.gateway import response
@@ -118,7 +119,7 @@ class Gateway:
         else:
             task = self._loop.create_task(self._authorize(exchange, match))
             self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+            task.add_done_callback(partial(self._asked, exchange))
 
     def _match(self, method: str, path: str) -> Match | None:
         if not path.startswith("/"):
@@ -128,6 +129,14 @@ class Gateway:
                 return None
             path = path[len(self._prefix) :] or "/"
         return self._routes.match(method, path)
+
+    def _asked(self, exchange: _Exchange, task: asyncio.Task[None]) -> None:
+        """Answer whoever would wait for ever because asking failed."""
+        self._asking.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and exchange.request.unanswered:
+            self._complain(exchange, f"its authorizer could not be asked: {error!r}", "ERROR")
+            self._answer(exchange, 500)
 
     async def _authorize(self, exchange: _Exchange, match: Match) -> None:
         """Let the request pass if what protects its route does, or refuse it."""
