@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -13,6 +14,13 @@ class TemplateError(Exception):
         self.path = path
         self.line = line
         self.reason = reason
+
+
+def together(errors: Sequence[TemplateError]) -> TemplateError:
+    """Return one error that says them all, a line each."""
+    first = errors[0]
+    first.args = ("\n".join(dict.fromkeys(map(str, errors))),)
+    return first
 
 
 def locate(path: Path, line: int | None, sentence: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from emulator.template import catalogue
 from emulator.template.apis import Apis
-from emulator.template.errors import TemplateError
+from emulator.template.errors import TemplateError, together
 from emulator.template.functions import function, layers
 from emulator.template.identities import Place
 from emulator.template.intrinsics import intrinsic_of
@@ -66,7 +66,7 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
         warnings=tuple(dict.fromkeys(stack.warnings)),
     )
     if stack.errors and not functions:
-        raise stack.errors[0]  # nothing is left that could run
+        raise together(stack.errors)  # nothing is left that could run
     return app
 
 

@@ -403,3 +403,16 @@ def _places(node: Any) -> Any:
         yield node, key
         if isinstance(value, (dict, list)):
             yield from _places(value)
+
+
+def test_all_that_is_wrong_is_told_when_nothing_is_left_to_run(read: Load) -> None:
+    text = f"{SAM}Resources:"
+    for name in ("A", "B"):
+        text += f"{FUNCTION}      Environment: {{Variables: {{X: !Ref {name}Gone}}}}\n".replace(
+            "Work", name
+        )
+    with pytest.raises(TemplateError) as caught:
+        read(text)
+    first, second = str(caught.value).splitlines()
+    assert "AGone" in first
+    assert "BGone" in second
