@@ -30,7 +30,7 @@ def show(home: Home) -> dict[str, Any]:
     """Business time now, and its distance to the machine's in seconds."""
     offset = ahead(home)
     now = datetime.now().astimezone() + offset
-    return {"now": now.isoformat(timespec="seconds"), "offset_s": offset.total_seconds()}
+    return {"now": now.isoformat(timespec="milliseconds"), "offset_s": offset.total_seconds()}
 
 
 def advance(home: Home, urls: Urls, step: timedelta) -> dict[str, Any]:
