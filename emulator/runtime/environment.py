@@ -19,7 +19,7 @@ from emulator.metrics import EMF_MARK
 from emulator.runtime import clients, reports, variables
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
 from emulator.runtime.lines import MAX_OUTPUT_BYTES, LineSplitter
-from emulator.runtime.memory import Footprint
+from emulator.runtime.memory import Footprint, seconds_until_look
 from emulator.runtime.process import ChildProcess
 from emulator.runtime.reports import Failure, Phase
 from emulator.runtime.surroundings import Surroundings
@@ -88,6 +88,7 @@ class Environment:
         self.retired = False
         self.phase = phase
         self.idle_since = math.inf
+        self.memory_due = -math.inf  # when to look at its memory, by the loop's time
         self._number = number
         self._owner = owner
         self._around = around
@@ -193,18 +194,14 @@ class Environment:
         self._invocation = None
         invocation.finish(failure.payload(invocation.request_id), "Unhandled")
 
-    def check_memory(self) -> float:
-        """Kill it if it, with all that it forked, uses more than its memory size.
-
-        Returns how many MB are left.
-        """
-        limit_mb = self.function.memory_mb
-        if self._memory is None or self._failure is not None:
-            return limit_mb
-        left_mb = limit_mb - self._memory.measure(limit_mb)
-        if left_mb < 0:
-            self._ran_out_of_memory()
-        return left_mb
+    def check_memory(self, now: float) -> None:
+        """Kill it if it, with all that it forked, uses more than its memory size."""
+        left_mb: float = self.function.memory_mb
+        if self._memory is not None and self._failure is None:
+            left_mb -= self._memory.measure(self.function.memory_mb)
+            if left_mb < 0:
+                self._ran_out_of_memory()
+        self.memory_due = now + seconds_until_look(left_mb)
 
     def end(self) -> None:
         """Kill it, whatever it does; `ended` follows."""
