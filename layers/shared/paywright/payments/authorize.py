@@ -31,7 +31,7 @@ from paywright.payments.operation import (
 )
 from paywright.payments.ports import KeyTaken
 from paywright.payments.states import CaptureMethod, Operation, Status
-from paywright.processors.base import Declined, Outcome
+from paywright.processors.base import Declined, Reply
 
 _CREATED = 201
 
@@ -74,7 +74,7 @@ def authorize(
     except KeyTaken as taken:
         return replay(taken.stored, context)
 
-    def ask() -> Outcome:
+    def ask() -> Reply:
         if assessment.declines:
             return Declined("fraudulent")
         return services.breaker.call(

@@ -61,7 +61,10 @@ def capture(
         begun,
         lambda: services.breaker.call(
             lambda: services.processor.capture(
-                begun.intent.id, reference=reference, amount=begun.intent.amount
+                begun.intent.id,
+                reference=reference,
+                amount=begun.intent.amount,
+                final=begun.intent.final,
             )
         ),
     )

@@ -33,7 +33,16 @@ from paywright.payments.models import (
     to_json,
 )
 from paywright.payments.ports import FraudScorer, PaymentStore, RateSource
-from paywright.processors.base import Approved, Declined, Outcome, Processor, Unavailable, Unknown
+from paywright.processors.base import (
+    Approved,
+    Declined,
+    Outcome,
+    Pending,
+    Processor,
+    Reply,
+    Unavailable,
+    Unknown,
+)
 from paywright.processors.breaker import CircuitBreaker
 
 _ATTEMPTS = 5  # against payments that change between being read and being written
@@ -69,19 +78,21 @@ class _DecidedElsewhere(Exception):
     """Recovery was first."""
 
 
-def perform(services: Services, begun: Begun, ask: Callable[[], Outcome]) -> Answer:
+def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answer:
     """Ask the processor (through the breaker) and write its answer.
 
     Raise CardDeclined, or ProcessorUnavailable when the request never left: both are recorded and
     free the idempotency key. An unknown outcome is an answer, not an error.
     """
     failure: type[PaywrightError] = CardDeclined
-    outcome: Outcome
+    outcome: Reply
     try:
         outcome = ask()
     except Unavailable:
         outcome, failure = Declined("processor_unavailable"), ProcessorUnavailable
     except (Unknown, ServiceUnavailable):
+        return _answer_unknown(services, begun)
+    if isinstance(outcome, Pending):
         return _answer_unknown(services, begun)
     try:
         decided = _decide(services, begun, outcome, failure)

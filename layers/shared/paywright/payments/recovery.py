@@ -15,7 +15,14 @@ from paywright.payments.completion import Decided, Origin, conclude
 from paywright.payments.models import Payment, PendingOperation
 from paywright.payments.operation import Services, rate_for
 from paywright.payments.states import CaptureMethod, Operation
-from paywright.processors.base import Approved, Declined, Outcome, Unavailable, Unknown
+from paywright.processors.base import (
+    Approved,
+    Declined,
+    Outcome,
+    Pending,
+    Unavailable,
+    Unknown,
+)
 
 LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24))
 """When a reversed operation is looked up again, counted from the look before."""
@@ -50,6 +57,8 @@ def _recover(services: Services, operation: PendingOperation) -> str:
         outcome = services.processor.lookup(operation.operation_id)
         if outcome is None:
             return _reverse(services, operation, payment)
+        if isinstance(outcome, Pending):
+            return _postpone(services, operation, _RETRY_DELAY)
         return _decide(services, operation, payment, outcome)
     except (Unknown, Unavailable, FxRateUnavailable):
         return _postpone(services, operation, _RETRY_DELAY)

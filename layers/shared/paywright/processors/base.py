@@ -51,7 +51,26 @@ class Declined:
     reference: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The processor took the request and will decide later; `reference` is its name for it."""
+
+    reference: str
+
+
 Outcome = Approved | Declined
+Reply = Outcome | Pending
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a processor says of a request later: what became of it, or that it turned out otherwise.
+
+    `outcome` replaces what was answered: a transfer that came back, a refund that failed after all.
+    """
+
+    operation_id: UUID
+    outcome: Outcome
 
 
 class Unknown(Exception):
@@ -71,28 +90,50 @@ class CardInvalid(Exception):
 
 
 class Processor(Protocol):
-    """A payment processor. `operation_id` is the idempotency key of each request to it."""
+    """A payment processor. `operation_id` is the idempotency key of each request to it.
+
+    Every request raises Unknown when no answer came in time, and Unavailable when it was not sent.
+    An outcome is an answer for now; Pending says that one will come, days later, as a Notice.
+    """
 
     name: str
+    can_look_up: bool
+    """Whether `lookup` tells what became of a request; without it only `reverse` is left."""
 
     def tokenize(self, card: Card) -> TokenizedCard:
         """Exchange a card for a token; raise CardInvalid or Unavailable."""
         ...
 
-    def authorize(self, operation_id: UUID, *, token: str, amount: Money, capture: bool) -> Outcome:
-        """Hold (or take at once) an amount; raise Unknown or Unavailable."""
+    def authorize(self, operation_id: UUID, *, token: str, amount: Money, capture: bool) -> Reply:
+        """Hold (or take at once) an amount."""
         ...
 
-    def capture(self, operation_id: UUID, *, reference: str, amount: Money) -> Outcome:
-        """Take what was held under `reference`; raise Unknown or Unavailable."""
+    def capture(self, operation_id: UUID, *, reference: str, amount: Money, final: bool) -> Reply:
+        """Take what was held under `reference`; a final capture lets go of what it leaves."""
         ...
 
-    def lookup(self, operation_id: UUID) -> Outcome | None:
+    def void(self, operation_id: UUID, *, reference: str) -> Reply:
+        """Let go of what is still held under `reference`."""
+        ...
+
+    def refund(self, operation_id: UUID, *, reference: str, amount: Money) -> Reply:
+        """Give back a part of what was taken under `reference`."""
+        ...
+
+    def lookup(self, operation_id: UUID) -> Reply | None:
         """What became of a request, or None when it is not known; raise Unknown."""
         ...
 
     def reverse(self, operation_id: UUID) -> None:
         """Undo a request, also one still on its way; returns once that is acknowledged."""
+        ...
+
+    def notices(self, limit: int) -> list[Notice]:
+        """What is to be told and was not acknowledged yet, the oldest first; raise Unknown."""
+        ...
+
+    def acknowledge(self, operation_ids: list[UUID]) -> None:
+        """Take note that these were heard: they are not told again."""
         ...
 
     def cost(self, amount: Money) -> Money:

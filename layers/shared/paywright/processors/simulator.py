@@ -20,6 +20,7 @@ from paywright.processors.base import (
     Card,
     CardInvalid,
     Declined,
+    Notice,
     Outcome,
     TokenizedCard,
     Unknown,
@@ -35,6 +36,7 @@ class Simulator:
     """The simulated processor of test mode. It charges 1.8 % of what it takes."""
 
     name = "simulator"
+    can_look_up = True
 
     def __init__(
         self,
@@ -74,10 +76,20 @@ class Simulator:
         """Decide as the token's card does."""
         return self._decide(operation_id, "sale" if capture else "authorize", token, amount)
 
-    def capture(self, operation_id: UUID, *, reference: str, amount: Money) -> Outcome:
+    def capture(self, operation_id: UUID, *, reference: str, amount: Money, final: bool) -> Outcome:
         """Approve: what was authorized can be captured."""
         assert reference
         return self._decide(operation_id, "capture", None, amount)
+
+    def void(self, operation_id: UUID, *, reference: str) -> Outcome:
+        """Approve: what is held can be let go."""
+        assert reference
+        return self._decide(operation_id, "void", None, None)
+
+    def refund(self, operation_id: UUID, *, reference: str, amount: Money) -> Outcome:
+        """Approve: what was taken can be given back."""
+        assert reference
+        return self._decide(operation_id, "refund", None, amount)
 
     def lookup(self, operation_id: UUID) -> Outcome | None:
         """What was answered, or would have been had the answer come."""
@@ -97,11 +109,20 @@ class Simulator:
             },
         )
 
+    def notices(self, limit: int) -> list[Notice]:
+        """Nothing: all that it answers is final."""
+        return []
+
+    def acknowledge(self, operation_ids: list[UUID]) -> None:
+        """Nothing was told."""
+
     def cost(self, amount: Money) -> Money:
         """1.8 % of the amount."""
         return amount.share(_COST_BASIS_POINTS)
 
-    def _decide(self, operation_id: UUID, kind: str, token: str | None, amount: Money) -> Outcome:
+    def _decide(
+        self, operation_id: UUID, kind: str, token: str | None, amount: Money | None
+    ) -> Outcome:
         row = self._database.one(
             _SQL["decide"],
             {
@@ -109,8 +130,8 @@ class Simulator:
                 "kind": kind,
                 "reference": _new_reference(),
                 "token": token,
-                "amount": amount.amount,
-                "currency": amount.currency.code,
+                "amount": 0 if amount is None else amount.amount,
+                "currency": "" if amount is None else amount.currency.code,
                 "now": self._clock.now(),
             },
         )
