@@ -18,6 +18,7 @@ from paywright.ids import IdSource, UuidSource
 from paywright.payments.operation import Services
 from paywright.processors.base import Processor
 from paywright.processors.breaker import CircuitBreaker
+from paywright.processors.registry import Guarded, Processors
 from paywright.processors.simulator import Simulator
 from paywright.secrets import resolve
 from paywright.settings import Settings
@@ -35,6 +36,7 @@ class Platform:
     clock: Clock
     ids: IdSource
     processor: Processor
+    processors: Processors
     payments: Services
     gate: Gate
     pii_key: str
@@ -58,10 +60,11 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     processor = Simulator(
         database, clock, timeout_s=settings.processor_timeout_s, fingerprint_key=pii_key.encode()
     )
+    cards = Guarded(processor, CircuitBreaker())
     services = Services(
         store=PostgresPayments(database, clock),
         processor=processor,
-        breaker=CircuitBreaker(),
+        breaker=cards.breaker,
         fraud=CacheScorer(scoring),
         rates=ReferenceRates(),
         clock=clock,
@@ -76,6 +79,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         clock=clock,
         ids=ids,
         processor=processor,
+        processors=Processors((cards,), {"card": processor.name}),
         payments=services,
         gate=Gate(database, valkey, clock, default_limit=settings.rate_limit_per_min),
         pii_key=pii_key,
