@@ -108,8 +108,10 @@ class Api:
         name = "merchant"
         if method == "POST" and path == "/v1/payments":
             name = "authorize"
-        elif path.endswith("/capture"):
+        elif method == "POST" and path.endswith(("/capture", "/void")):
             name = "capture"
+        elif method == "POST" and path.endswith("/refund"):
+            name = "refund"
         answer = load_function(name).handler(event, LambdaContext())
         return Reply(answer["statusCode"], answer["body"], _headers(answer))
 

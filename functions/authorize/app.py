@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from paywright.errors import InvalidField
@@ -11,19 +13,26 @@ from paywright.http.messages import Request, Response, money_of
 from paywright.ids import parse_typeid
 from paywright.payments.authorize import Authorize, authorize
 from paywright.payments.models import Answer, Caller, RequestContext
+from paywright.payments.states import CaptureMethod
 from paywright.wiring import platform
 
 handler = ApiFunction()
 
 
 class CreatePayment(RequestModel):
-    """The body of the request. `amount` is in the currency's minor unit."""
+    """The body of the request. `amount` is in the currency's minor unit.
+
+    `capture: false` holds the amount for one capture, `capture_method: "manual_multiple"` for
+    several. `off_session` says that the customer is not there: the hold may last less long.
+    """
 
     amount: int
     currency: str
     payment_method_id: str
     customer_id: str | None = None
     capture: bool = True
+    capture_method: Literal["automatic", "manual", "manual_multiple"] | None = None
+    off_session: bool = False
     description: Text | None = None
     metadata: Metadata = Field(default_factory=dict)
 
@@ -45,10 +54,21 @@ def create_payment(request: Request) -> Response:
             amount=money_of(body.amount, body.currency),
             payment_method_id=method_id,
             customer_id=customer_id,
-            capture=body.capture,
+            capture_method=_capture_method(body),
+            off_session=body.off_session,
             description=body.description,
             metadata=body.metadata,
         )
         return authorize(services, caller, wanted, context)
 
     return platform().gate.serve(request, serve, key_required=True)
+
+
+def _capture_method(body: CreatePayment) -> CaptureMethod:
+    """What `capture` and `capture_method` say together; they must not contradict each other."""
+    if body.capture_method is None:
+        return CaptureMethod.AUTOMATIC if body.capture else CaptureMethod.MANUAL
+    asked = CaptureMethod(body.capture_method)
+    if "capture" in body.model_fields_set and body.capture != (asked is CaptureMethod.AUTOMATIC):
+        raise InvalidField("`capture` contradicts `capture_method`.", param="capture_method")
+    return asked

@@ -21,6 +21,7 @@ from paywright.money import Currency, Money
 from paywright.payments.authorize import Authorize, authorize
 from paywright.payments.capture import Capture, capture
 from paywright.payments.models import Caller, RequestContext
+from paywright.payments.states import CaptureMethod
 from paywright.processors.base import Card
 from paywright.settings import Settings
 from paywright.wiring import Platform, assemble
@@ -71,7 +72,8 @@ def test_one_busy_merchant(servers: Servers, url: str, valkey_url: str) -> None:
         platform = make_platform(servers, url, valkey_url)
         for number in range(_PAYMENTS_EACH):
             context = RequestContext(uuid.uuid4().hex, b"f" * 32, "trace", None, None)
-            wanted = Authorize(Money(1000, USD), method, None, number % 2 == 0, None, {})
+            when = CaptureMethod.MANUAL if number % 2 else CaptureMethod.AUTOMATIC
+            wanted = Authorize(Money(1000, USD), method, None, when, False, None, {})
             answer = authorize(platform.payments, caller, wanted, context)
             assert answer.status == 201
             if number % 2:

@@ -141,6 +141,24 @@ class PaymentNotCapturable(InvalidRequest):
     status, code = 409, "payment_not_capturable"
 
 
+class AuthorizationExpired(InvalidRequest):
+    """The authorization has expired: its hold can be captured no more."""
+
+    status, code = 409, "authorization_expired"
+
+
+class PaymentNotVoidable(InvalidRequest):
+    """Only an authorized payment can be voided; give back what was captured with a refund."""
+
+    status, code = 409, "payment_not_voidable"
+
+
+class PaymentNotRefundable(InvalidRequest):
+    """Only a captured payment can be refunded."""
+
+    status, code = 409, "payment_not_refundable"
+
+
 class OperationInProgress(InvalidRequest):
     """Another operation on this payment is not decided yet."""
 
@@ -163,6 +181,12 @@ class CaptureExceedsAuthorization(InvalidRequest):
     """The amount to capture is more than what is left of the authorization."""
 
     code = "capture_exceeds_authorization"
+
+
+class RefundExceedsCapture(InvalidRequest):
+    """The amount to refund is more than what is left of the captured amount."""
+
+    code = "refund_exceeds_capture"
 
 
 class BodyTooLarge(InvalidRequest):

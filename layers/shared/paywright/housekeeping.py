@@ -11,8 +11,10 @@ from itertools import count
 from paywright.db import Database, load
 from paywright.errors import ServiceUnavailable
 from paywright.observability import get_logger
-from paywright.payments.operation import Services
+from paywright.payments.expiry import expire_due
+from paywright.payments.notices import hear_notices
 from paywright.payments.recovery import recover_due
+from paywright.payments.services import Services
 
 _SQL = load(__file__)
 _ROUND_S = 1.0
@@ -33,7 +35,7 @@ def keep_house(
     end = time.monotonic() + for_s
     now = services.clock.now()
     done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
-    done["left_to_a_person"] = 0
+    done |= {"left_to_a_person": 0, "expired": 0, "notices": 0}
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
@@ -42,6 +44,8 @@ def keep_house(
         try:
             if number % _ROUNDS_BETWEEN_RELAYS == 0:
                 done["relayed_again"] += relay_again(database, services.clock.now())
+            done["expired"] += expire_due(services)
+            done["notices"] += hear_notices(services)
             for name, number_of in asdict(recover_due(services)).items():
                 done[name] += number_of
         except ServiceUnavailable:

@@ -15,7 +15,7 @@ from paywright.fraud.scorer import CacheScorer
 from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
 from paywright.ids import IdSource, UuidSource
-from paywright.payments.operation import Services
+from paywright.payments.services import Services
 from paywright.processors.base import Processor
 from paywright.processors.breaker import CircuitBreaker
 from paywright.processors.registry import Guarded, Processors
@@ -36,7 +36,6 @@ class Platform:
     clock: Clock
     ids: IdSource
     processor: Processor
-    processors: Processors
     payments: Services
     gate: Gate
     pii_key: str
@@ -63,8 +62,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     cards = Guarded(processor, CircuitBreaker())
     services = Services(
         store=PostgresPayments(database, clock),
-        processor=processor,
-        breaker=cards.breaker,
+        processors=Processors((cards,), {"card": processor.name}),
         fraud=CacheScorer(scoring),
         rates=ReferenceRates(),
         clock=clock,
@@ -79,7 +77,6 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         clock=clock,
         ids=ids,
         processor=processor,
-        processors=Processors((cards,), {"card": processor.name}),
         payments=services,
         gate=Gate(database, valkey, clock, default_limit=settings.rate_limit_per_min),
         pii_key=pii_key,

@@ -106,6 +106,7 @@ def test_parallel_requests_with_one_key_charge_once(
         from paywright.http.messages import money_of
         from paywright.ids import parse_typeid
         from paywright.payments.authorize import Authorize, authorize
+        from paywright.payments.states import CaptureMethod
 
         platform = wiring.assemble(Settings())
         request = Request(
@@ -118,7 +119,9 @@ def test_parallel_requests_with_one_key_charge_once(
         )
         method = parse_typeid("pm", request.json()["payment_method_id"])
         assert method is not None
-        wanted = Authorize(money_of(100, "usd"), method, None, True, None, {})
+        wanted = Authorize(
+            money_of(100, "usd"), method, None, CaptureMethod.AUTOMATIC, False, None, {}
+        )
         try:
             reply = platform.gate.serve(
                 request,

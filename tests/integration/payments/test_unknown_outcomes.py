@@ -10,8 +10,8 @@ import pytest
 
 from paywright.db.payments import PostgresPayments
 from paywright.ids import parse_typeid
-from paywright.payments.operation import Services
 from paywright.payments.recovery import LOOK_AGAIN_AFTER, recover_due
+from paywright.payments.services import Services
 from paywright.wiring import Platform
 from tests.api import Api
 

@@ -1,11 +1,16 @@
-"""SQL in files: each statement follows a line `-- name: its_name` in the `.sql` beside a module."""
+"""SQL in files: each statement follows a line `-- name: its_name` in the `.sql` beside a module.
+
+What several statements have in common follows `-- fragment: its_name`, and a line
+`-- include: its_name` stands for it.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- (name|fragment): (\w+)$", re.MULTILINE)
+_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 
 
 class Queries:
@@ -27,8 +32,12 @@ def load(module_file: str, name: str | None = None) -> Queries:
     """Read the `.sql` file beside a module (`load(__file__)`), or another by `name`."""
     path = Path(module_file)
     path = path.with_name(f"{name}.sql") if name else path.with_suffix(".sql")
-    parts = _NAME.split(path.read_text())
+    parts = _HEAD.split(path.read_text())
+    texts = {"name": dict[str, str](), "fragment": dict[str, str]()}
+    for kind, key, text in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        texts[kind][key] = text.strip().rstrip(";")
     statements = {
-        key: text.strip().rstrip(";") for key, text in zip(parts[1::2], parts[2::2], strict=True)
+        key: _INCLUDE.sub(lambda found: texts["fragment"][found[1]], text)
+        for key, text in texts["name"].items()
     }
     return Queries(statements, path)

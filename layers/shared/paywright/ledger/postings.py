@@ -63,7 +63,8 @@ def capture(
     """Take money from the customer for the merchant.
 
     `cost` is the processor's, in the captured currency; `fee` the platform's, in the currency that
-    the merchant settles in; `held` the part of the hold that ends with it.
+    the merchant settles in; `held` the part of the hold that ends with it: what is captured, and
+    the rest too when the capture is final.
     """
     entries = [
         debit("processor_receivable", captured - cost, processor),
@@ -83,6 +84,78 @@ def capture(
     if held is not None:
         entries += release(held)
     return _balanced(*entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Refunding:
+    """What a refund is: `amount` for the customer, `settled` of the merchant in its currency.
+
+    `fee_returned` is the part of the platform's fee that goes back to the merchant.
+    """
+
+    amount: Money
+    settled: Money
+    fee_returned: Money
+
+
+def refund_requested(refund: Refunding) -> Journal:
+    """Take a refund from the merchant at once; the customer is owed it."""
+    return _balanced(*_owed(refund), credit("customer_refund", refund.amount))
+
+
+def refund_confirmed(refund: Refunding, *, processor: str) -> Journal:
+    """The processor gave the customer what was owed."""
+    return _balanced(
+        debit("customer_refund", refund.amount),
+        credit("processor_receivable", refund.amount, processor),
+    )
+
+
+def refund_failed(refund: Refunding) -> Journal:
+    """The processor refused: the merchant has it back, and nothing is owed."""
+    return reverse(refund_requested(refund))
+
+
+def refund_returned(refund: Refunding, *, processor: str) -> Journal:
+    """A confirmed refund came back: so does all that was posted for it."""
+    return _balanced(
+        debit("processor_receivable", refund.amount, processor), *reverse(_owed(refund))
+    )
+
+
+def payment_returned(captured: Money, settled: Money, fee: Money, *, processor: str) -> Journal:
+    """A bank took back what it had transferred; `fee` is what the merchant pays for that."""
+    entries = [
+        debit("merchant_balance", settled + fee),
+        credit("platform_fee", fee),
+        credit("processor_receivable", captured, processor),
+    ]
+    if settled.currency != captured.currency:
+        entries += [credit("fx_clearing", settled), debit("fx_clearing", captured)]
+    return _balanced(*entries)
+
+
+def _owed(refund: Refunding) -> Journal:
+    """What a refund takes of the merchant, up to where the customer is owed it."""
+    entries = [
+        debit("merchant_balance", refund.settled),
+        debit("platform_fee", refund.fee_returned),
+        credit("merchant_balance", refund.fee_returned),
+    ]
+    if refund.settled.currency != refund.amount.currency:
+        entries += [credit("fx_clearing", refund.settled), debit("fx_clearing", refund.amount)]
+    return tuple(entry for entry in entries if entry.money.amount != 0)
+
+
+def reverse(journal: Journal) -> Journal:
+    """The same entries on the other side."""
+    return tuple(
+        Entry("credit" if entry.side == "debit" else "debit", *_rest(entry)) for entry in journal
+    )
+
+
+def _rest(entry: Entry) -> tuple[str, Money, str]:
+    return entry.account_type, entry.money, entry.processor
 
 
 def debit(account_type: str, money: Money, processor: str = "") -> Entry:

@@ -13,6 +13,7 @@ from uuid import UUID
 from paywright.errors import InvalidField
 from paywright.fraud.rules import Assessment
 from paywright.money import Money
+from paywright.payments.lifetimes import authorization_lifetime
 from paywright.payments.models import (
     Answer,
     Caller,
@@ -21,19 +22,12 @@ from paywright.payments.models import (
     PaymentMethod,
     RequestContext,
 )
-from paywright.payments.operation import (
-    Begun,
-    Services,
-    check_processor,
-    perform,
-    rate_for,
-    replay,
-)
+from paywright.payments.operation import Begun, perform, replay
 from paywright.payments.ports import KeyTaken
+from paywright.payments.services import Services, available, rate_for
 from paywright.payments.states import CaptureMethod, Operation, Status
 from paywright.processors.base import Declined, Reply
-
-_CREATED = 201
+from paywright.processors.registry import Guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +37,8 @@ class Authorize:
     amount: Money
     payment_method_id: UUID
     customer_id: UUID | None
-    capture: bool
+    capture_method: CaptureMethod
+    off_session: bool
     description: str | None
     metadata: dict[str, str]
 
@@ -57,11 +52,13 @@ def authorize(
     ProcessorUnavailable or FxRateUnavailable (nothing was charged), and IdempotencyKey… errors.
     """
     method = _method(services, caller, request)
-    payment = _new_payment(services, caller, request, method)
+    processor = services.processors.for_method(method.type)
+    payment = _new_payment(services, caller, request, method, processor)
     assessment = services.fraud.assess(caller, method, payment)
     payment = _scored(payment, assessment)
-    check_processor(services)
-    rate = rate_for(services, payment) if request.capture else None
+    available(processor)
+    at_once = request.capture_method is CaptureMethod.AUTOMATIC
+    rate = rate_for(services, payment) if at_once else None
     intent = OperationIntent(
         id=services.ids.new(),
         kind=Operation.AUTHORIZE,
@@ -77,13 +74,14 @@ def authorize(
     def ask() -> Reply:
         if assessment.declines:
             return Declined("fraudulent")
-        return services.breaker.call(
-            lambda: services.processor.authorize(
-                intent.id, token=method.token, amount=request.amount, capture=request.capture
+        return processor.call(
+            lambda each: each.authorize(
+                intent.id, token=method.token, amount=request.amount, capture=at_once
             )
         )
 
-    return perform(services, Begun(caller, payment, intent, context, rate, _CREATED), ask)
+    lifetime = authorization_lifetime(method.brand, off_session=request.off_session)
+    return perform(services, Begun(caller, payment, intent, context, rate, lifetime=lifetime), ask)
 
 
 def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMethod:
@@ -98,7 +96,11 @@ def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMe
 
 
 def _new_payment(
-    services: Services, caller: Caller, request: Authorize, method: PaymentMethod
+    services: Services,
+    caller: Caller,
+    request: Authorize,
+    method: PaymentMethod,
+    processor: Guarded,
 ) -> Payment:
     now: datetime = services.clock.now()
     return Payment(
@@ -106,24 +108,31 @@ def _new_payment(
         id=services.ids.new(),
         livemode=caller.livemode,
         version=0,
+        sequence=0,
         customer_id=method.customer_id,
         payment_method_id=method.id,
         amount=request.amount.amount,
         currency=request.amount.currency,
         captured_amount=0,
         refunded_amount=0,
+        pending_refund_amount=0,
         disputed_amount=0,
-        capture_method=CaptureMethod.AUTOMATIC if request.capture else CaptureMethod.MANUAL,
+        method_type=method.type,
+        off_session=request.off_session,
+        capture_method=request.capture_method,
         status=Status.PENDING,
         pending_reason=None,
+        void_reason=None,
         failure_code=None,
         failure_message=None,
-        processor=services.processor.name,
+        processor=processor.name,
         processor_ref=None,
         fraud_score=None,
         fraud_flags=(),
         settlement_currency=caller.settlement_currency,
         settlement_amount=None,
+        settlement_refunded_amount=0,
+        fee_returned_amount=0,
         fx_rate=None,
         fx_rate_source=None,
         fx_rate_at=None,

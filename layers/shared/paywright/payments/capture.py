@@ -1,4 +1,4 @@
-"""Capture what was authorized: all of it or a part, once; the rest of the hold is released."""
+"""Capture what was authorized: all of it or a part, once, or in parts where that was asked for."""
 
 from __future__ import annotations
 
@@ -6,107 +6,97 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from paywright.errors import (
+    AuthorizationExpired,
     CaptureExceedsAuthorization,
     NotFound,
-    OperationInProgress,
     PaymentNotCapturable,
 )
 from paywright.ids import typeid
-from paywright.payments.models import (
-    PENDING_UNKNOWN,
-    Answer,
-    Caller,
-    OperationIntent,
-    Payment,
-    RequestContext,
-)
+from paywright.payments.models import Answer, Caller, OperationIntent, Payment, RequestContext
 from paywright.payments.operation import (
     Begun,
-    Services,
-    check_processor,
+    answered_before,
+    begin,
     perform,
-    rate_for,
+    refuse_unless_allowed,
     replay,
 )
 from paywright.payments.ports import KeyTaken
-from paywright.payments.states import Operation, Refused, succeeded
-
-_OK = 200
+from paywright.payments.services import Services, available, rate_for
+from paywright.payments.states import CaptureMethod, Operation
 
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """What a merchant asks for; without an amount, everything that was authorized."""
+    """What a merchant asks for; without an amount, everything that is still held.
+
+    `final` releases what a capture leaves of the hold; None is what the payment's capture method
+    implies: yes, unless it is captured in parts.
+    """
 
     payment_id: UUID
     amount: int | None
+    final: bool | None = None
 
 
 def capture(
     services: Services, caller: Caller, request: Capture, context: RequestContext
 ) -> Answer:
     """Take what is held; raise NotFound, PaymentNotCapturable, CaptureExceedsAuthorization, …"""
-    if context.idempotency_key is not None:
-        stored = services.store.stored_key(caller, context.idempotency_key)
-        if stored is not None:
-            return replay(stored, context)
+    before = answered_before(services, caller, context)
+    if before is not None:
+        return before
     try:
-        begun = _begin(services, caller, request, context)
+        begun = begin(
+            lambda: _begin(services, caller, request, context), typeid("txn", request.payment_id)
+        )
     except KeyTaken as taken:
         return replay(taken.stored, context)
-    reference = begun.payment.processor_ref
+    reference, intent = begun.payment.processor_ref, begun.intent
     assert reference is not None, "an authorized payment has the processor's reference"
     return perform(
         services,
         begun,
-        lambda: services.breaker.call(
-            lambda: services.processor.capture(
-                begun.intent.id,
-                reference=reference,
-                amount=begun.intent.amount,
-                final=begun.intent.final,
+        lambda: services.processors.named(begun.payment.processor).call(
+            lambda processor: processor.capture(
+                intent.id, reference=reference, amount=intent.amount, final=intent.final
             )
         ),
     )
 
 
-def _begin(services: Services, caller: Caller, request: Capture, context: RequestContext) -> Begun:
-    for _ in range(5):
-        payment = services.store.find_payment(
-            caller.merchant_id, caller.livemode, request.payment_id
-        )
-        if payment is None:
-            raise NotFound
-        amount = _capturable(payment, request.amount)
-        check_processor(services)
-        rate = rate_for(services, payment)
-        now = services.clock.now()
-        intent = OperationIntent(
-            id=services.ids.new(),
-            kind=Operation.CAPTURE,
-            amount=payment.money(amount),
-            final=True,
-            due_at=now + services.recovery_delay,
-        )
-        if services.store.begin_capture(caller, payment, intent, context):
-            return Begun(caller, payment, intent, context, rate, _OK)
-    raise OperationInProgress(payment_id=typeid("txn", request.payment_id), retry_after_s=1)
+def _begin(
+    services: Services, caller: Caller, request: Capture, context: RequestContext
+) -> Begun | None:
+    payment = services.store.find_payment(caller.merchant_id, caller.livemode, request.payment_id)
+    if payment is None:
+        raise NotFound
+    refuse_unless_allowed(payment, Operation.CAPTURE, PaymentNotCapturable)
+    now = services.clock.now()
+    if payment.expires_at is not None and payment.expires_at <= now:
+        raise AuthorizationExpired(payment_id=typeid("txn", payment.id))
+    amount = _capturable(payment, request.amount)
+    available(services.processors.named(payment.processor))
+    in_parts = payment.capture_method is CaptureMethod.MANUAL_MULTIPLE
+    intent = OperationIntent(
+        id=services.ids.new(),
+        kind=Operation.CAPTURE,
+        amount=payment.money(amount),
+        final=bool(request.final) or not in_parts,
+        due_at=now + services.recovery_delay,
+    )
+    rate = rate_for(services, payment)
+    if services.store.begin_operation(caller, payment, intent, context):
+        return Begun(caller, payment, intent, context, rate)
+    return None
 
 
 def _capturable(payment: Payment, amount: int | None) -> int:
-    payment_id = typeid("txn", payment.id)
-    if payment.pending_reason == PENDING_UNKNOWN:
-        raise OperationInProgress(payment_id=payment_id, retry_after_s=1)
-    try:
-        succeeded(payment.status, Operation.CAPTURE, payment.capture_method)
-    except Refused as refused:
-        raise PaymentNotCapturable(
-            f"Only an authorized payment can be captured; this one is {refused.status}.",
-            payment_id=payment_id,
-        ) from refused
-    rest = payment.amount - payment.captured_amount
-    if amount is not None and amount > rest:
+    held = payment.held_amount
+    if amount is not None and amount > held:
         raise CaptureExceedsAuthorization(
-            f"At most {payment.money(rest)} can be captured.", param="amount", payment_id=payment_id
+            f"At most {payment.money(held)} can be captured.",
+            param="amount",
+            payment_id=typeid("txn", payment.id),
         )
-    return rest if amount is None else amount
+    return held if amount is None else amount

@@ -4,49 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from paywright.clock import rfc3339
-from paywright.fees import FeePlan, fee_of
-from paywright.fx.rates import Rate, convert
+from paywright.fees import FeePlan
+from paywright.fx.rates import Rate
 from paywright.ids import IdSource, typeid
-from paywright.ledger import postings
-from paywright.ledger.postings import Conversion, Journal
+from paywright.ledger.postings import Journal
 from paywright.money import Money
-from paywright.payments.models import Answer, Completion, Event, Payment, RequestContext, to_json
-from paywright.payments.states import CaptureMethod, Operation, Status, failed, succeeded
+from paywright.payments.effects import Effect, Success, effect_of, refund_refused
+from paywright.payments.models import (
+    Answer,
+    Completion,
+    Event,
+    Origin,
+    Payment,
+    Record,
+    Refund,
+    RefundStatus,
+    to_json,
+)
+from paywright.payments.states import Operation, Status, failed
 from paywright.processors.base import Approved, Declined, Outcome, Processor
 
-AUTHORIZATION_LIFETIME = timedelta(days=7)
 KEY_LIFETIME = timedelta(hours=24)
+CREATES = frozenset({Operation.AUTHORIZE, Operation.REFUND})
+"""The operations that make an object: they answer 201."""
 
-_EVENT_TYPES = {
-    Status.AUTHORIZED: "payment.authorized",
-    Status.CAPTURED: "payment.captured",
-    Status.FAILED: "payment.failed",
+_SUCCESS_EVENTS = {
+    Operation.CAPTURE: "payment.captured",
+    Operation.VOID: "payment.voided",
+    Operation.EXPIRE: "payment.expired",
+    Operation.REFUND: "refund.succeeded",
+    Operation.RETURN: "payment.failed",
+    Operation.REFUND_RETURN: "refund.failed",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """On whose behalf an operation runs, for the audit log and the idempotency key."""
-
-    actor: str | None
-    idempotency_key: str | None
-    trace_id: str | None
-    ip_address: str | None = None
-    user_agent: str | None = None
-
-    @classmethod
-    def of(cls, api_key_id: UUID, context: RequestContext) -> Origin:
-        """A request of a merchant."""
-        return cls(
-            actor=typeid("key", api_key_id),
-            idempotency_key=context.idempotency_key,
-            trace_id=context.trace_id,
-            ip_address=context.ip_address,
-            user_agent=context.user_agent,
-        )
+_FAILURE_EVENTS = {
+    Operation.AUTHORIZE: "payment.failed",
+    Operation.CAPTURE: "payment.capture_failed",
+    Operation.VOID: "payment.void_failed",
+    Operation.REFUND: "refund.failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,122 +55,162 @@ class Decided:
     operation_id: UUID
     kind: Operation
     amount: Money
+    final: bool
     outcome: Outcome
     failure_code: str = "card_declined"
     rate: Rate | None = None
+    refund: Refund | None = None
+    return_code: str | None = None
 
 
-def conclude(
-    payment: Payment,
-    decided: Decided,
-    *,
-    processor: Processor,
-    fee_plans: tuple[FeePlan, ...],
-    origin: Origin,
-    now: datetime,
-    ids: IdSource,
-) -> Completion:
-    """Compute everything that T2 writes for an outcome."""
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What an outcome is judged by: whose it is, what it costs, how long a hold lasts, the time."""
+
+    processor: Processor
+    fee_plans: tuple[FeePlan, ...]
+    lifetime: timedelta
+    origin: Origin
+    now: datetime
+    ids: IdSource
+
+
+def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Completion:
+    """Compute everything that T2 writes for an outcome; raise Refused where it is not allowed."""
     approved = isinstance(decided.outcome, Approved)
-    if approved:
-        after, journal = _success(payment, decided, processor, fee_plans, now)
-    else:
-        after, journal = _failure(payment, decided), ()
-    after = replace(after, version=payment.version + 1, pending_reason=None, updated_at=now)
-    answer_status = 201 if decided.kind is Operation.AUTHORIZE else 200
+    effect = _success(payment, decided, around) if approved else _failure(payment, decided)
+    after = replace(
+        effect.payment,
+        version=payment.version + 1,
+        sequence=payment.sequence + (decided.refund is None),
+        pending_reason=None,
+        updated_at=around.now,
+    )
+    refund = effect.refund
+    if refund is not None:
+        refund = replace(
+            refund,
+            version=refund.version + 1,
+            pending_reason=None,
+            processor_ref=decided.outcome.reference or refund.processor_ref,
+            updated_at=around.now,
+        )
+    answer = Answer(201 if decided.kind in CREATES else 200, to_json(shown(after, refund)))
     return Completion(
         before=payment,
         after=after,
         operation_id=decided.operation_id,
-        operation_kind=decided.kind,
         succeeded=approved,
-        failure_code=None if approved else decided.failure_code,
+        failure_code=decided.return_code if approved else decided.failure_code,
         processor_ref=decided.outcome.reference,
-        journal=journal,
-        entry_ids=tuple(ids.new() for _ in journal),
-        event=_event(after, decided, now, ids),
-        audit_id=ids.new(),
-        audit_action=f"{decided.kind}_{'succeeded' if approved else 'failed'}",
-        actor=origin.actor,
-        trace_id=origin.trace_id,
-        ip_address=origin.ip_address,
-        user_agent=origin.user_agent,
-        idempotency_key=origin.idempotency_key,
-        answer=Answer(answer_status, to_json(after.as_json())) if approved else None,
-        release_key=not approved,
-        key_expires_at=now + KEY_LIFETIME,
+        record=record(
+            after,
+            refund,
+            journal=effect.journal,
+            journal_id=decided.operation_id,
+            kind=str(decided.kind) if approved else f"{decided.kind}_failed",
+            event_type=_event_type(after, decided.kind, approved=approved),
+            audit_action=f"{decided.kind}_{'succeeded' if approved else 'failed'}",
+            origin=around.origin,
+            now=around.now,
+            ids=around.ids,
+        ),
+        answer=answer if approved else None,
+        key_expires_at=around.now + KEY_LIFETIME,
+        refund=refund,
     )
 
 
-def _success(
+def record(
     payment: Payment,
-    decided: Decided,
-    processor: Processor,
-    fee_plans: tuple[FeePlan, ...],
+    refund: Refund | None,
+    *,
+    journal: Journal,
+    journal_id: UUID,
+    kind: str,
+    event_type: str,
+    audit_action: str,
+    origin: Origin,
     now: datetime,
-) -> tuple[Payment, Journal]:
-    status = succeeded(payment.status, decided.kind, payment.capture_method)
-    after = replace(payment, status=status, failure_code=None, failure_message=None)
-    if decided.kind is Operation.AUTHORIZE:
-        after = replace(after, processor_ref=decided.outcome.reference)
-        if payment.capture_method is CaptureMethod.MANUAL:
-            expires_at = now + AUTHORIZATION_LIFETIME
-            return replace(after, expires_at=expires_at), postings.authorization(decided.amount)
-    captured = decided.amount
-    conversion = _conversion(payment, captured, decided.rate)
-    settled = conversion.settled if conversion else captured
-    held = decided.kind is Operation.CAPTURE
-    journal = postings.capture(
-        captured,
-        processor=payment.processor,
-        cost=processor.cost(captured),
-        fee=fee_of(settled, fee_plans, "card"),
-        # The one capture of a manual payment is final: what it leaves of the hold is released.
-        held=payment.money(payment.amount - payment.captured_amount) if held else None,
-        conversion=conversion,
-    )
-    after = replace(
-        after,
-        captured_amount=payment.captured_amount + captured.amount,
-        settlement_amount=(payment.settlement_amount or 0) + settled.amount,
-        expires_at=None,
-    )
-    if decided.rate is not None:
-        rate = decided.rate
-        after = replace(after, fx_rate=rate.value, fx_rate_source=rate.source, fx_rate_at=rate.at)
-    return after, journal
-
-
-def _conversion(payment: Payment, captured: Money, rate: Rate | None) -> Conversion | None:
-    if payment.settlement_currency == payment.currency:
-        return None
-    assert rate is not None, "a capture in another currency needs a rate"
-    return convert(captured, payment.settlement_currency, rate)
-
-
-def _failure(payment: Payment, decided: Decided) -> Payment:
-    assert isinstance(decided.outcome, Declined)
-    status = failed(payment.status, decided.kind)
-    return replace(
-        payment,
-        status=status,
-        failure_code=decided.failure_code,
-        failure_message=decided.outcome.decline_code,
-        processor_ref=payment.processor_ref or decided.outcome.reference,
-    )
-
-
-def _event(payment: Payment, decided: Decided, now: datetime, ids: IdSource) -> Event:
+    ids: IdSource,
+) -> Record:
+    """What is written beside a change of a payment, or of a refund of it."""
+    about: Payment | Refund = payment if refund is None else refund
     event_id = ids.new()
-    event_type = _EVENT_TYPES[payment.status]
-    if decided.kind is Operation.CAPTURE and payment.status is Status.AUTHORIZED:
-        event_type = "payment.capture_failed"
     payload = {
         "id": typeid("evt", event_id),
         "type": event_type,
         "created_at": rfc3339(now),
         "livemode": payment.livemode,
-        "sequence": payment.version,
-        "data": {"object": payment.as_json()},
+        "sequence": about.sequence,
+        "data": {"object": about.as_json()},
     }
-    return Event(event_id, event_type, to_json(payload))
+    return Record(
+        journal_id=journal_id,
+        journal_kind=kind,
+        journal=journal,
+        entry_ids=tuple(ids.new() for _ in journal),
+        event=Event(event_id, event_type, about.id, about.sequence, to_json(payload)),
+        audit_id=ids.new(),
+        audit_action=audit_action,
+        origin=origin,
+    )
+
+
+def shown(payment: Payment, refund: Refund | None) -> dict[str, Any]:
+    """What a merchant is answered: the payment, and in it the refund that it asked for."""
+    if refund is None:
+        return payment.as_json()
+    return {**payment.as_json(), "refund": refund.as_json()}
+
+
+def _success(payment: Payment, decided: Decided, around: Circumstances) -> Effect:
+    payment = replace(payment, failure_code=None, failure_message=None)
+    return effect_of(
+        payment,
+        Success(
+            kind=decided.kind,
+            amount=decided.amount,
+            final=decided.final,
+            reference=decided.outcome.reference,
+            lifetime=around.lifetime,
+            rate=decided.rate,
+            refund=decided.refund,
+            return_code=decided.return_code,
+            processor=around.processor,
+            fee_plans=around.fee_plans,
+            now=around.now,
+        ),
+    )
+
+
+def _failure(payment: Payment, decided: Decided) -> Effect:
+    assert isinstance(decided.outcome, Declined)
+    reason = decided.outcome.decline_code
+    status = failed(payment.status, decided.kind)
+    if decided.refund is not None:
+        after, journal = refund_refused(payment, decided.refund)
+        refund = replace(
+            decided.refund,
+            status=RefundStatus.FAILED,
+            failure_code=decided.failure_code,
+            failure_message=reason,
+        )
+        return Effect(replace(after, status=status), journal, refund)
+    after = replace(
+        payment,
+        status=status,
+        failure_code=decided.failure_code,
+        failure_message=reason,
+        processor_ref=payment.processor_ref or decided.outcome.reference,
+    )
+    return Effect(after, ())
+
+
+def _event_type(after: Payment, kind: Operation, *, approved: bool) -> str:
+    if not approved:
+        return _FAILURE_EVENTS[kind]
+    if kind is Operation.AUTHORIZE:
+        captured = after.status is Status.CAPTURED
+        return "payment.captured" if captured else "payment.authorized"
+    return _SUCCESS_EVENTS[kind]

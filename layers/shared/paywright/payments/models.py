@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from paywright.clock import rfc3339
 from paywright.fees import FeePlan
 from paywright.ids import typeid
-from paywright.ledger.postings import Journal
+from paywright.ledger.postings import Journal, Refunding
 from paywright.money import Currency, Money
 from paywright.payments.states import CaptureMethod, Operation, Status
 
 PENDING_UNKNOWN = "processor_unknown"
+PENDING_TRANSFER = "bank_transfer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +54,35 @@ class PaymentMethod:
     token: str
     fingerprint: str
     risk: str
+    brand: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """One row of `transactions`. Amounts are in the minor unit of `currency`."""
+    """One row of `transactions`. Amounts are in the minor unit of `currency`.
+
+    `version` counts the row's changes, `sequence` the events about it.
+    """
 
     merchant_id: UUID
     id: UUID
     livemode: bool
     version: int
+    sequence: int
     customer_id: UUID | None
     payment_method_id: UUID | None
     amount: int
     currency: Currency
     captured_amount: int
     refunded_amount: int
+    pending_refund_amount: int
     disputed_amount: int
+    method_type: str
+    off_session: bool
     capture_method: CaptureMethod
     status: Status
     pending_reason: str | None
+    void_reason: str | None
     failure_code: str | None
     failure_message: str | None
     processor: str
@@ -80,6 +91,8 @@ class Payment:
     fraud_flags: tuple[str, ...]
     settlement_currency: Currency
     settlement_amount: int | None
+    settlement_refunded_amount: int
+    fee_returned_amount: int
     fx_rate: Decimal | None
     fx_rate_source: str | None
     fx_rate_at: datetime | None
@@ -92,6 +105,17 @@ class Payment:
     def money(self, amount: int) -> Money:
         """An amount in this payment's currency."""
         return Money(amount, self.currency)
+
+    @property
+    def held_amount(self) -> int:
+        """What of the authorization may still be captured."""
+        return self.amount - self.captured_amount if self.status is Status.AUTHORIZED else 0
+
+    @property
+    def refundable_amount(self) -> int:
+        """What was captured and neither refunded nor disputed, nor is about to be refunded."""
+        gone = self.refunded_amount + self.pending_refund_amount + self.disputed_amount
+        return max(self.captured_amount - gone, 0)
 
     @property
     def shown_status(self) -> Status:
@@ -108,10 +132,12 @@ class Payment:
             "currency": self.currency.code,
             "captured_amount": self.captured_amount,
             "refunded_amount": self.refunded_amount,
+            "pending_refund_amount": self.pending_refund_amount,
             "capture_method": str(self.capture_method),
             "customer_id": _optional_id("cus", self.customer_id),
             "payment_method_id": _optional_id("pm", self.payment_method_id),
             "pending_reason": self.pending_reason,
+            "void_reason": self.void_reason,
             "failure_code": self.failure_code,
             "failure_message": self.failure_message,
             "fraud_score": self.fraud_score,
@@ -122,6 +148,75 @@ class Payment:
             "description": self.description,
             "metadata": self.metadata,
             "expires_at": None if self.expires_at is None else rfc3339(self.expires_at),
+            "created_at": rfc3339(self.created_at),
+            "livemode": self.livemode,
+        }
+
+
+class RefundStatus(StrEnum):
+    """What a refund is at."""
+
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One row of `refunds`. `settlement_amount` and the fee are in the merchant's currency."""
+
+    merchant_id: UUID
+    id: UUID
+    livemode: bool
+    version: int
+    transaction_id: UUID
+    operation_id: UUID
+    amount: int
+    currency: Currency
+    status: RefundStatus
+    reason: str | None
+    pending_reason: str | None
+    failure_code: str | None
+    failure_message: str | None
+    processor_ref: str | None
+    settlement_currency: Currency
+    settlement_amount: int
+    fee_returned_amount: int
+    metadata: dict[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def sequence(self) -> int:
+        """How many events there were about it: each change has one."""
+        return self.version
+
+    @property
+    def refunding(self) -> Refunding:
+        """The amounts that its postings take."""
+        return Refunding(
+            amount=Money(self.amount, self.currency),
+            settled=Money(self.settlement_amount, self.settlement_currency),
+            fee_returned=Money(self.fee_returned_amount, self.settlement_currency),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The refund object of the API."""
+        return {
+            "id": typeid("re", self.id),
+            "object": "refund",
+            "payment_id": typeid("txn", self.transaction_id),
+            "status": str(self.status),
+            "amount": self.amount,
+            "currency": self.currency.code,
+            "reason": self.reason,
+            "pending_reason": self.pending_reason,
+            "failure_code": self.failure_code,
+            "failure_message": self.failure_message,
+            "settlement_currency": self.settlement_currency.code,
+            "settlement_amount": self.settlement_amount,
+            "fee_returned_amount": self.fee_returned_amount,
+            "metadata": self.metadata,
             "created_at": rfc3339(self.created_at),
             "livemode": self.livemode,
         }
@@ -139,6 +234,8 @@ class OperationIntent:
     amount: Money
     final: bool
     due_at: datetime
+    refund_id: UUID | None = None
+    return_code: str | None = None  # why money came back
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,16 +257,21 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event for merchants; `payload` is the JSON text that they receive."""
+    """An event for merchants; `payload` is the JSON text that they receive.
+
+    `sequence` counts the changes of the object that it is about, without gaps.
+    """
 
     id: UUID
     type: str
+    object_id: UUID
+    sequence: int
     payload: str
 
 
 @dataclass(frozen=True, slots=True)
-class PendingOperation:
-    """An operation without an outcome, as recovery finds it."""
+class StoredOperation:
+    """An operation as recovery and notices find it; `state` is `pending` until it is decided."""
 
     merchant_id: UUID
     operation_id: UUID
@@ -178,11 +280,70 @@ class PendingOperation:
     kind: Operation
     amount: int
     final: bool
+    refund_id: UUID | None
+    return_code: str | None
+    state: str
     attempts: int
     reversed_at: datetime | None
     idempotency_key: str | None
     trace_id: str | None
     fee_plans: tuple[FeePlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DueExpiry:
+    """A hold whose time is over."""
+
+    merchant_id: UUID
+    transaction_id: UUID
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """On whose behalf something is done, for the audit log and the idempotency key."""
+
+    actor: str | None
+    idempotency_key: str | None
+    trace_id: str | None
+    ip_address: str | None = None
+    user_agent: str | None = None
+
+    @classmethod
+    def of(cls, api_key_id: UUID, context: RequestContext) -> Origin:
+        """A request of a merchant."""
+        return cls(
+            actor=typeid("key", api_key_id),
+            idempotency_key=context.idempotency_key,
+            trace_id=context.trace_id,
+            ip_address=context.ip_address,
+            user_agent=context.user_agent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is written beside every change of a payment: postings, an audit row, an event."""
+
+    journal_id: UUID
+    journal_kind: str
+    journal: Journal
+    entry_ids: tuple[UUID, ...]
+    event: Event
+    audit_id: UUID
+    audit_action: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class RefundRequest:
+    """All that the first transaction of a refund writes, at once or not at all."""
+
+    before: Payment
+    after: Payment
+    refund: Refund
+    intent: OperationIntent
+    record: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,23 +357,18 @@ class Completion:
     before: Payment
     after: Payment
     operation_id: UUID
-    operation_kind: Operation
     succeeded: bool
     failure_code: str | None
     processor_ref: str | None
-    journal: Journal
-    entry_ids: tuple[UUID, ...]
-    event: Event
-    audit_id: UUID
-    audit_action: str
-    actor: str | None
-    trace_id: str | None
-    ip_address: str | None
-    user_agent: str | None
-    idempotency_key: str | None
+    record: Record
     answer: Answer | None
-    release_key: bool
-    key_expires_at: datetime | None = field(default=None)
+    key_expires_at: datetime
+    refund: Refund | None = None
+
+    @property
+    def release_key(self) -> bool:
+        """Whether the next request with the same key is a new one: a refusal is not stored."""
+        return not self.succeeded
 
 
 def to_json(value: Any) -> str:

@@ -10,72 +10,79 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from paywright.clock import Clock
 from paywright.errors import (
     CardDeclined,
     IdempotencyKeyInProgress,
     IdempotencyKeyReused,
+    OperationInProgress,
     PaywrightError,
     ProcessorUnavailable,
     ServiceUnavailable,
 )
 from paywright.fx.rates import Rate
-from paywright.ids import IdSource, typeid
-from paywright.payments.completion import Decided, Origin, conclude
+from paywright.ids import typeid
+from paywright.payments.completion import CREATES, shown
+from paywright.payments.deciding import (
+    Contended,
+    Undecided,
+    current_payment,
+    current_refund,
+    decide,
+)
 from paywright.payments.models import (
+    PENDING_TRANSFER,
     PENDING_UNKNOWN,
     Answer,
     Caller,
     OperationIntent,
+    Origin,
     Payment,
+    Refund,
     RequestContext,
     StoredKey,
     to_json,
 )
-from paywright.payments.ports import FraudScorer, PaymentStore, RateSource
-from paywright.processors.base import (
-    Approved,
-    Declined,
-    Outcome,
-    Pending,
-    Processor,
-    Reply,
-    Unavailable,
-    Unknown,
-)
-from paywright.processors.breaker import CircuitBreaker
+from paywright.payments.services import Services
+from paywright.payments.states import Operation, Refused, check_allowed
+from paywright.processors.base import Approved, Declined, Pending, Reply, Unavailable, Unknown
 
-_ATTEMPTS = 5  # against payments that change between being read and being written
+LONGEST_WAIT = timedelta(days=30)
+"""How long a processor that decides later may take before a person is asked."""
 
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What every payment operation is given."""
-
-    store: PaymentStore
-    processor: Processor
-    breaker: CircuitBreaker
-    fraud: FraudScorer
-    rates: RateSource
-    clock: Clock
-    ids: IdSource
-    recovery_delay: timedelta  # until an undecided operation is looked up
+_ATTEMPTS = 10  # against payments that change between being read and being written
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An operation whose intent is written. `status` is the HTTP status of its success."""
+    """An operation whose intent is written."""
 
     caller: Caller
     payment: Payment
     intent: OperationIntent
     context: RequestContext
-    rate: Rate | None
-    status: int
+    rate: Rate | None = None
+    refund: Refund | None = None
+    lifetime: timedelta = timedelta()
 
+    @property
+    def status(self) -> int:
+        """The HTTP status of its success."""
+        return 201 if self.intent.kind in CREATES else 200
 
-class _DecidedElsewhere(Exception):
-    """Recovery was first."""
+    @property
+    def undecided(self) -> Undecided:
+        """The operation, as what decides it takes it."""
+        return Undecided(
+            id=self.intent.id,
+            kind=self.intent.kind,
+            amount=self.intent.amount,
+            final=self.intent.final,
+            refund_id=self.intent.refund_id,
+            fee_plans=self.caller.fee_plans,
+            origin=Origin.of(self.caller.api_key_id, self.context),
+            rate=self.rate,
+            lifetime=self.lifetime,
+        )
 
 
 def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answer:
@@ -85,42 +92,62 @@ def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answe
     free the idempotency key. An unknown outcome is an answer, not an error.
     """
     failure: type[PaywrightError] = CardDeclined
-    outcome: Reply
+    reply: Reply
     try:
-        outcome = ask()
+        reply = ask()
     except Unavailable:
-        outcome, failure = Declined("processor_unavailable"), ProcessorUnavailable
+        reply, failure = Declined("processor_unavailable"), ProcessorUnavailable
     except (Unknown, ServiceUnavailable):
-        return _answer_unknown(services, begun)
-    if isinstance(outcome, Pending):
-        return _answer_unknown(services, begun)
+        return _answer_pending(services, begun, PENDING_UNKNOWN)
+    if isinstance(reply, Pending):
+        return _answer_pending(services, begun, PENDING_TRANSFER)
     try:
-        decided = _decide(services, begun, outcome, failure)
-    except _DecidedElsewhere:
+        done = decide(services, begun.payment, begun.undecided, reply, failure_code=failure.code)
+    except (ServiceUnavailable, Contended):
+        return _answer_pending(services, begun, PENDING_UNKNOWN)
+    if done is None:
         return _answer_decided(services, begun)
-    except ServiceUnavailable:
-        return _answer_unknown(services, begun)
-    if isinstance(outcome, Approved):
-        return Answer(begun.status, to_json(decided.as_json()))
+    if isinstance(reply, Approved):
+        assert done.answer is not None
+        return done.answer
     raise failure(
-        decline_code=outcome.decline_code if failure is CardDeclined else None,
+        decline_code=reply.decline_code if failure is CardDeclined else None,
         payment_id=typeid("txn", begun.payment.id),
     )
 
 
-def rate_for(services: Services, payment: Payment) -> Rate | None:
-    """The rate into the merchant's currency; None where no conversion is needed."""
-    if payment.currency == payment.settlement_currency:
+def begin(attempt: Callable[[], Begun | None], payment_id: str) -> Begun:
+    """Write an intent that `attempt` computes from the payment as it is, again while it changes.
+
+    `attempt` returns None when the payment changed between its reading and its writing.
+    """
+    for _ in range(_ATTEMPTS):
+        begun = attempt()
+        if begun is not None:
+            return begun
+    raise OperationInProgress(payment_id=payment_id, retry_after_s=1)
+
+
+def answered_before(services: Services, caller: Caller, context: RequestContext) -> Answer | None:
+    """The answer that the request's key stands for; raise where it is running or was reused."""
+    if context.idempotency_key is None:
         return None
-    return services.rates.rate(payment.currency, payment.settlement_currency)
+    stored = services.store.stored_key(caller, context.idempotency_key)
+    return None if stored is None else replay(stored, context)
 
 
-def check_processor(services: Services) -> None:
-    """Refuse early, before anything is written, while the breaker is open."""
+def refuse_unless_allowed(
+    payment: Payment, operation: Operation, refusal: type[PaywrightError]
+) -> None:
+    """Raise OperationInProgress while another is undecided, `refusal` where the state forbids."""
+    payment_id = typeid("txn", payment.id)
+    if payment.pending_reason == PENDING_UNKNOWN:
+        raise OperationInProgress(payment_id=payment_id, retry_after_s=1)
     try:
-        services.breaker.check()
-    except Unavailable as error:
-        raise ProcessorUnavailable from error
+        check_allowed(payment.status, operation)
+    except Refused as refused:
+        message = f"{refusal.__doc__} This one is {refused.status}."
+        raise refusal(message, payment_id=payment_id) from refused
 
 
 def replay(stored: StoredKey, context: RequestContext) -> Answer:
@@ -132,53 +159,25 @@ def replay(stored: StoredKey, context: RequestContext) -> Answer:
     return replace(stored.answer, replayed=True)
 
 
-def _decide(
-    services: Services, begun: Begun, outcome: Outcome, failure: type[PaywrightError]
-) -> Payment:
-    payment = begun.payment
-    for _ in range(_ATTEMPTS):
-        completion = conclude(
-            payment,
-            Decided(
-                begun.intent.id,
-                begun.intent.kind,
-                begun.intent.amount,
-                outcome,
-                failure.code,
-                begun.rate,
-            ),
-            processor=services.processor,
-            fee_plans=begun.caller.fee_plans,
-            origin=Origin.of(begun.caller.api_key_id, begun.context),
-            now=services.clock.now(),
-            ids=services.ids,
-        )
-        if services.store.complete(completion):
-            return completion.after
-        current = _current(services, begun)
-        if current.version == payment.version:
-            break
-        payment = current
-    raise _DecidedElsewhere
-
-
-def _answer_unknown(services: Services, begun: Begun) -> Answer:
-    pending = replace(begun.payment, pending_reason=PENDING_UNKNOWN)
-    answer = Answer(begun.status, to_json(pending.as_json()))
+def _answer_pending(services: Services, begun: Begun, reason: str) -> Answer:
+    payment, intent, refund = begun.payment, begun.intent, begun.refund
+    if refund is None:
+        payment = replace(payment, pending_reason=reason)
+    else:
+        refund = replace(refund, pending_reason=reason)
+    answer = Answer(begun.status, to_json(shown(payment, refund)))
+    is_told_later = reason == PENDING_TRANSFER
+    due_at = services.clock.now() + LONGEST_WAIT if is_told_later else intent.due_at
     try:
-        if services.store.answer_pending(begun.payment, begun.intent.id, begun.context, answer):
-            return answer
-        return _answer_decided(services, begun)
+        is_pending = services.store.answer_pending(
+            payment, intent, begun.context, answer, reason=reason, due_at=due_at
+        )
+        return answer if is_pending else _answer_decided(services, begun)
     except ServiceUnavailable:
         return answer  # still true: nobody knows yet, and recovery will find out
 
 
 def _answer_decided(services: Services, begun: Begun) -> Answer:
-    return Answer(begun.status, to_json(_current(services, begun).as_json()))
-
-
-def _current(services: Services, begun: Begun) -> Payment:
-    payment = begun.payment
-    current = services.store.find_payment(payment.merchant_id, payment.livemode, payment.id)
-    assert current is not None, "a payment is never deleted"
-    return current
+    payment = current_payment(services, begun.payment)
+    refund = current_refund(services, payment, begun.intent.refund_id)
+    return Answer(begun.status, to_json(shown(payment, refund)))

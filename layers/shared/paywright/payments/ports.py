@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from paywright.fees import FeePlan
 from paywright.fraud.rules import Assessment
 from paywright.fx.rates import Rate
 from paywright.money import Currency
@@ -13,12 +14,15 @@ from paywright.payments.models import (
     Answer,
     Caller,
     Completion,
+    DueExpiry,
     OperationIntent,
     Payment,
     PaymentMethod,
-    PendingOperation,
+    Refund,
+    RefundRequest,
     RequestContext,
     StoredKey,
+    StoredOperation,
 )
 
 
@@ -49,7 +53,7 @@ class PaymentStore(Protocol):
         """T1: payment, intent and key at once; raise KeyTaken or MerchantNotActive."""
         ...
 
-    def begin_capture(
+    def begin_operation(
         self, caller: Caller, payment: Payment, intent: OperationIntent, context: RequestContext
     ) -> bool:
         """T1 on an existing payment; False when it changed since it was read.
@@ -58,27 +62,64 @@ class PaymentStore(Protocol):
         """
         ...
 
+    def begin_by_itself(self, payment: Payment, intent: OperationIntent) -> bool:
+        """T1 of what nobody asked for; False when the payment changed or another is undecided."""
+        ...
+
+    def begin_refund(self, caller: Caller, request: RefundRequest, context: RequestContext) -> bool:
+        """T1 of a refund, SERIALIZABLE; False when the payment changed since it was read.
+
+        Raise KeyTaken or MerchantNotActive.
+        """
+        ...
+
     def complete(self, completion: Completion) -> bool:
         """T2, SERIALIZABLE; False when the operation was decided or the payment changed."""
         ...
 
     def answer_pending(
-        self, payment: Payment, operation_id: UUID, context: RequestContext, answer: Answer
+        self,
+        payment: Payment,
+        intent: OperationIntent,
+        context: RequestContext,
+        answer: Answer,
+        *,
+        reason: str,
+        due_at: datetime,
     ) -> bool:
-        """Store that the outcome is unknown; False when it was decided meanwhile."""
+        """Store that the outcome is open; False when it was decided meanwhile.
+
+        `due_at` is when recovery looks at it.
+        """
+        ...
+
+    def find_refund(self, merchant_id: UUID, livemode: bool, refund_id: UUID) -> Refund | None:
+        """A refund of that merchant and mode."""
+        ...
+
+    def find_operation(self, operation_id: UUID) -> StoredOperation | None:
+        """An operation by its id alone, which is all that a processor knows of it."""
+        ...
+
+    def fee_plans(self, merchant_id: UUID) -> tuple[FeePlan, ...]:
+        """What the merchant pays."""
+        ...
+
+    def due_expiries(self, now: datetime, limit: int) -> list[DueExpiry]:
+        """Holds whose time is over, the longest due first."""
         ...
 
     def stored_key(self, caller: Caller, key: str) -> StoredKey | None:
         """What an idempotency key stands for."""
         ...
 
-    def due_operations(self, now: datetime, limit: int) -> list[PendingOperation]:
+    def due_operations(self, now: datetime, limit: int) -> list[StoredOperation]:
         """Undecided operations that recovery should look at."""
         ...
 
     def postpone(
         self,
-        operation: PendingOperation,
+        operation: StoredOperation,
         *,
         due_at: datetime,
         reversed_at: datetime | None,

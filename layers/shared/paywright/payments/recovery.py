@@ -1,4 +1,4 @@
-"""Find out what became of operations whose outcome nobody heard (docs/architecture.md).
+"""Find out what became of operations whose outcome nobody heard (docs/payments.md).
 
 The processor is asked what it did. What it never saw is reversed under the operation's id, so that
 a request still on its way does nothing either, and is looked up again later: only then is it said
@@ -11,24 +11,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from paywright.errors import FxRateUnavailable
-from paywright.payments.completion import Decided, Origin, conclude
-from paywright.payments.models import Payment, PendingOperation
-from paywright.payments.operation import Services, rate_for
+from paywright.payments.deciding import Contended, Undecided, decide
+from paywright.payments.incidents import it_happened
+from paywright.payments.lifetimes import authorization_lifetime
+from paywright.payments.models import Origin, Payment, StoredOperation
+from paywright.payments.services import Services, rate_for
 from paywright.payments.states import CaptureMethod, Operation
-from paywright.processors.base import (
-    Approved,
-    Declined,
-    Outcome,
-    Pending,
-    Unavailable,
-    Unknown,
-)
+from paywright.processors.base import Declined, Outcome, Pending, Unavailable, Unknown
 
 LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24))
 """When a reversed operation is looked up again, counted from the look before."""
 
 _RETRY_DELAY = timedelta(minutes=1)
 _MAX_ATTEMPTS = 50
+_ASKS_NOBODY = frozenset({Operation.EXPIRE, Operation.RETURN, Operation.REFUND_RETURN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,26 +44,54 @@ def recover_due(services: Services, *, limit: int = 100) -> Recovered:
     return Recovered(**counts)
 
 
-def _recover(services: Services, operation: PendingOperation) -> str:
+def undecided(services: Services, operation: StoredOperation, payment: Payment) -> Undecided:
+    """What decides a stored operation; raise FxRateUnavailable."""
+    captures = operation.kind is Operation.CAPTURE or (
+        operation.kind is Operation.AUTHORIZE and payment.capture_method is CaptureMethod.AUTOMATIC
+    )
+    return Undecided(
+        id=operation.operation_id,
+        kind=operation.kind,
+        amount=payment.money(operation.amount),
+        final=operation.final,
+        refund_id=operation.refund_id,
+        fee_plans=operation.fee_plans,
+        origin=Origin(None, operation.idempotency_key, operation.trace_id),
+        rate=rate_for(services, payment) if captures else None,
+        lifetime=_lifetime(services, operation, payment),
+        return_code=operation.return_code,
+    )
+
+
+def payment_of(services: Services, operation: StoredOperation) -> Payment:
+    """The payment of a stored operation."""
     payment = services.store.find_payment(
         operation.merchant_id, operation.livemode, operation.transaction_id
     )
     assert payment is not None, "an operation's payment is in the same transaction"
+    return payment
+
+
+def _recover(services: Services, operation: StoredOperation) -> str:
+    payment = payment_of(services, operation)
+    if operation.kind in _ASKS_NOBODY:
+        return _decide(services, operation, payment, it_happened(payment))
     try:
-        outcome = services.processor.lookup(operation.operation_id)
-        if outcome is None:
+        processor = services.processors.named(payment.processor).processor
+        reply = processor.lookup(operation.operation_id) if processor.can_look_up else None
+        if reply is None:
             return _reverse(services, operation, payment)
-        if isinstance(outcome, Pending):
-            return _postpone(services, operation, _RETRY_DELAY)
-        return _decide(services, operation, payment, outcome)
-    except (Unknown, Unavailable, FxRateUnavailable):
-        return _postpone(services, operation, _RETRY_DELAY)
+        if isinstance(reply, Pending):
+            return _postpone(services, operation)
+        return _decide(services, operation, payment, reply)
+    except (Unknown, Unavailable, LookupError):
+        return _postpone(services, operation)
 
 
-def _reverse(services: Services, operation: PendingOperation, payment: Payment) -> str:
+def _reverse(services: Services, operation: StoredOperation, payment: Payment) -> str:
     if operation.reversed_at is not None and operation.attempts >= len(LOOK_AGAIN_AFTER):
         return _decide(services, operation, payment, Declined("not_received"))
-    services.processor.reverse(operation.operation_id)
+    services.processors.named(payment.processor).processor.reverse(operation.operation_id)
     delay = LOOK_AGAIN_AFTER[min(operation.attempts, len(LOOK_AGAIN_AFTER) - 1)]
     now = services.clock.now()
     services.store.postpone(operation, due_at=now + delay, reversed_at=now, needs_person=False)
@@ -75,38 +99,31 @@ def _reverse(services: Services, operation: PendingOperation, payment: Payment) 
 
 
 def _decide(
-    services: Services, operation: PendingOperation, payment: Payment, outcome: Outcome
+    services: Services, operation: StoredOperation, payment: Payment, outcome: Outcome
 ) -> str:
-    captures = (
-        operation.kind is Operation.CAPTURE or payment.capture_method is CaptureMethod.AUTOMATIC
-    )
-    rate = rate_for(services, payment) if captures and isinstance(outcome, Approved) else None
-    completion = conclude(
-        payment,
-        Decided(
-            operation.operation_id,
-            operation.kind,
-            payment.money(operation.amount),
-            outcome,
-            rate=rate,
-        ),
-        processor=services.processor,
-        fee_plans=operation.fee_plans,
-        origin=Origin(None, operation.idempotency_key, operation.trace_id),
-        now=services.clock.now(),
-        ids=services.ids,
-    )
-    if services.store.complete(completion):
-        return "decided"
-    return _postpone(services, operation, _RETRY_DELAY)  # changed meanwhile: from the start
+    try:
+        decide(services, payment, undecided(services, operation, payment), outcome)
+    except (FxRateUnavailable, Contended):
+        return _postpone(services, operation)
+    return "decided"
 
 
-def _postpone(services: Services, operation: PendingOperation, delay: timedelta) -> str:
+def _postpone(services: Services, operation: StoredOperation) -> str:
     exhausted = operation.attempts >= _MAX_ATTEMPTS
     services.store.postpone(
         operation,
-        due_at=services.clock.now() + delay,
+        due_at=services.clock.now() + _RETRY_DELAY,
         reversed_at=operation.reversed_at,
         needs_person=exhausted,
     )
     return "left_to_a_person" if exhausted else "postponed"
+
+
+def _lifetime(services: Services, operation: StoredOperation, payment: Payment) -> timedelta:
+    if operation.kind is not Operation.AUTHORIZE or payment.payment_method_id is None:
+        return timedelta()
+    method = services.store.find_method(
+        payment.merchant_id, payment.livemode, payment.payment_method_id
+    )
+    brand = None if method is None else method.brand
+    return authorization_lifetime(brand, off_session=payment.off_session)

@@ -1,0 +1,119 @@
+"""T2: write what became of an operation, whoever found out, once."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from paywright.fees import FeePlan
+from paywright.fx.rates import Rate
+from paywright.money import Money
+from paywright.payments.completion import Circumstances, Decided, conclude
+from paywright.payments.models import Completion, Origin, Payment, Refund
+from paywright.payments.services import Services
+from paywright.payments.states import Operation, Refused
+from paywright.processors.base import Outcome
+
+_DEADLINE_S = 5.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """An operation whose intent is written. `lifetime` is how long its hold would last."""
+
+    id: UUID
+    kind: Operation
+    amount: Money
+    final: bool
+    refund_id: UUID | None
+    fee_plans: tuple[FeePlan, ...]
+    origin: Origin
+    rate: Rate | None = None
+    lifetime: timedelta = timedelta()
+    return_code: str | None = None
+
+
+class Contended(Exception):
+    """Others changed the payment all the time: nothing was written, try again later."""
+
+
+def decide(
+    services: Services,
+    payment: Payment,
+    operation: Undecided,
+    outcome: Outcome,
+    *,
+    failure_code: str = "card_declined",
+) -> Completion | None:
+    """Write an outcome; None when the operation was decided already. Raise Contended.
+
+    The payment may change between being read and being written, by refunds side by side: then it
+    is read again, with jitter, for some seconds.
+    """
+    give_up, pause_s = time.monotonic() + _DEADLINE_S, _FIRST_PAUSE_S
+    while True:
+        completion = _conclude(services, payment, operation, outcome, failure_code)
+        if completion is None:
+            return None
+        if services.store.complete(completion):
+            return completion
+        current = current_payment(services, payment)
+        if current.version == payment.version:
+            return None
+        if time.monotonic() > give_up:
+            raise Contended
+        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+        payment = current
+
+
+def current_payment(services: Services, payment: Payment) -> Payment:
+    """The payment as it is now."""
+    current = services.store.find_payment(payment.merchant_id, payment.livemode, payment.id)
+    assert current is not None, "a payment is never deleted"
+    return current
+
+
+def current_refund(services: Services, payment: Payment, refund_id: UUID | None) -> Refund | None:
+    """The refund as it is now, if an operation is about one."""
+    if refund_id is None:
+        return None
+    refund = services.store.find_refund(payment.merchant_id, payment.livemode, refund_id)
+    assert refund is not None, "a refund is never deleted"
+    return refund
+
+
+def _conclude(
+    services: Services,
+    payment: Payment,
+    operation: Undecided,
+    outcome: Outcome,
+    failure_code: str,
+) -> Completion | None:
+    decided = Decided(
+        operation_id=operation.id,
+        kind=operation.kind,
+        amount=operation.amount,
+        final=operation.final,
+        outcome=outcome,
+        failure_code=failure_code,
+        rate=operation.rate,
+        refund=current_refund(services, payment, operation.refund_id),
+        return_code=operation.return_code,
+    )
+    around = Circumstances(
+        processor=services.processors.named(payment.processor).processor,
+        fee_plans=operation.fee_plans,
+        lifetime=operation.lifetime,
+        origin=operation.origin,
+        now=services.clock.now(),
+        ids=services.ids,
+    )
+    try:
+        return conclude(payment, decided, around)
+    except Refused:
+        return None  # the payment moved on, which it does only once the operation was decided

@@ -1,0 +1,44 @@
+"""What every payment operation is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from paywright.clock import Clock
+from paywright.errors import ProcessorUnavailable
+from paywright.fx.rates import Rate
+from paywright.ids import IdSource
+from paywright.payments.models import Payment
+from paywright.payments.ports import FraudScorer, PaymentStore, RateSource
+from paywright.processors.base import Unavailable
+from paywright.processors.registry import Guarded, Processors
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every payment operation is given."""
+
+    store: PaymentStore
+    processors: Processors
+    fraud: FraudScorer
+    rates: RateSource
+    clock: Clock
+    ids: IdSource
+    recovery_delay: timedelta  # until an undecided operation is looked up
+
+
+def rate_for(services: Services, payment: Payment) -> Rate | None:
+    """The rate into the merchant's currency; None where no conversion is needed."""
+    if payment.currency == payment.settlement_currency:
+        return None
+    return services.rates.rate(payment.currency, payment.settlement_currency)
+
+
+def available(processor: Guarded) -> Guarded:
+    """The processor, refused early, before anything is written, while its breaker is open."""
+    try:
+        processor.check()
+    except Unavailable as error:
+        raise ProcessorUnavailable from error
+    return processor

@@ -1,0 +1,62 @@
+"""Void an authorization: all of it, or what captures left."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from paywright.errors import NotFound, PaymentNotVoidable
+from paywright.ids import typeid
+from paywright.payments.models import Answer, Caller, OperationIntent, RequestContext
+from paywright.payments.operation import (
+    Begun,
+    answered_before,
+    begin,
+    perform,
+    refuse_unless_allowed,
+    replay,
+)
+from paywright.payments.ports import KeyTaken
+from paywright.payments.services import Services, available
+from paywright.payments.states import Operation
+
+
+def void(services: Services, caller: Caller, payment_id: UUID, context: RequestContext) -> Answer:
+    """Release what is held; raise NotFound, PaymentNotVoidable, OperationInProgress, …"""
+    before = answered_before(services, caller, context)
+    if before is not None:
+        return before
+    try:
+        begun = begin(
+            lambda: _begin(services, caller, payment_id, context), typeid("txn", payment_id)
+        )
+    except KeyTaken as taken:
+        return replay(taken.stored, context)
+    reference = begun.payment.processor_ref
+    assert reference is not None, "an authorized payment has the processor's reference"
+    return perform(
+        services,
+        begun,
+        lambda: services.processors.named(begun.payment.processor).call(
+            lambda processor: processor.void(begun.intent.id, reference=reference)
+        ),
+    )
+
+
+def _begin(
+    services: Services, caller: Caller, payment_id: UUID, context: RequestContext
+) -> Begun | None:
+    payment = services.store.find_payment(caller.merchant_id, caller.livemode, payment_id)
+    if payment is None:
+        raise NotFound
+    refuse_unless_allowed(payment, Operation.VOID, PaymentNotVoidable)
+    available(services.processors.named(payment.processor))
+    intent = OperationIntent(
+        id=services.ids.new(),
+        kind=Operation.VOID,
+        amount=payment.money(payment.held_amount),
+        final=True,
+        due_at=services.clock.now() + services.recovery_delay,
+    )
+    if services.store.begin_operation(caller, payment, intent, context):
+        return Begun(caller, payment, intent, context)
+    return None
