@@ -79,11 +79,12 @@ class Api:
 
     def _call(self, method: str, path: str, body: str, headers: dict[str, str]) -> Reply:
         authorized = {"authorization": f"Bearer {self.merchant.api_key}", **headers}
+        path, _, query = path.partition("?")
         event = {
             "version": "2.0",
             "routeKey": "$default",
             "rawPath": path,
-            "rawQueryString": "",
+            "rawQueryString": query,
             "headers": {name: value for name, value in authorized.items() if value != ""},
             "requestContext": {
                 "http": {
@@ -126,9 +127,19 @@ def load_function(name: str) -> ModuleType:
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        with event_loop():
+        with event_loop(), _files_beside(path):
             spec.loader.exec_module(module)
     return sys.modules[module_name]
+
+
+@contextmanager
+def _files_beside(path: Path) -> Iterator[None]:
+    """A function's folder is where Lambda looks for modules first."""
+    sys.path.insert(0, str(path.parent))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(path.parent))
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from typing import Annotated, Final, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from paywright.payments.models import PENDING_UNKNOWN
+from paywright.ledger.balances import MERCHANT_ACCOUNTS
+from paywright.payments.models import PENDING_TRANSFER, PENDING_UNKNOWN, RefundStatus
 from paywright.payments.states import CaptureMethod, Status
 
 
@@ -23,7 +24,10 @@ def id_pattern(prefix: str) -> str:
 MerchantId = Annotated[str, Field(pattern=id_pattern("mer"))]
 CustomerId = Annotated[str, Field(pattern=id_pattern("cus"))]
 PaymentMethodId = Annotated[str, Field(pattern=id_pattern("pm"))]
+EntryId = Annotated[str, Field(pattern=id_pattern("le"))]
+JournalId = Annotated[str, Field(pattern=id_pattern("jrn"))]
 PaymentId = Annotated[str, Field(pattern=id_pattern("txn"))]
+RefundId = Annotated[str, Field(pattern=id_pattern("re"))]
 CurrencyCode = Annotated[str, Field(pattern="^[a-z]{3}$", description="ISO 4217, lower-case.")]
 Amount = Annotated[int, Field(ge=0, description="In the minor unit of `currency`.")]
 Timestamp = Annotated[
@@ -47,6 +51,9 @@ class Payment(TypedDict):
     currency: CurrencyCode
     captured_amount: Amount
     refunded_amount: Amount
+    pending_refund_amount: Annotated[
+        int, Field(ge=0, description="Of refunds that are not decided yet.")
+    ]
     capture_method: CaptureMethod
     customer_id: CustomerId | None
     payment_method_id: PaymentMethodId | None
@@ -54,8 +61,12 @@ class Payment(TypedDict):
         str | None,
         Field(
             description=f"Why the status is `pending`. `{PENDING_UNKNOWN}`: the processor did not "
-            "answer in time; what became of it follows by event and by GET."
+            "answer in time; what became of it follows by event and by GET. "
+            f"`{PENDING_TRANSFER}`: a bank answers within days."
         ),
+    ]
+    void_reason: Annotated[
+        Literal["requested", "expired"] | None, Field(description="Why the hold was released.")
     ]
     failure_code: Annotated[str | None, Field(description="The code of the error that it met.")]
     failure_message: Annotated[str | None, Field(description="The decline code behind it.")]
@@ -83,6 +94,129 @@ class Payment(TypedDict):
     ]
     created_at: Timestamp
     livemode: Livemode
+
+
+class Refund(TypedDict):
+    """A refund, at the moment of the answer."""
+
+    id: RefundId
+    object: Literal["refund"]
+    payment_id: PaymentId
+    status: RefundStatus
+    amount: Amount
+    currency: CurrencyCode
+    reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None
+    pending_reason: Annotated[str | None, Field(description="Why it is `pending`.")]
+    failure_code: Annotated[str | None, Field(description="The code of the error that it met.")]
+    failure_message: Annotated[str | None, Field(description="What the processor said of it.")]
+    settlement_currency: CurrencyCode
+    settlement_amount: Annotated[
+        int,
+        Field(ge=0, description="Of the merchant, in the minor unit of `settlement_currency`."),
+    ]
+    fee_returned_amount: Annotated[
+        int, Field(ge=0, description="Of the platform's fee; in the same unit.")
+    ]
+    metadata: dict[str, str]
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class RefundedPayment(Payment):
+    """A payment with the refund that was just asked for."""
+
+    refund: Refund
+
+
+HasMore = Annotated[bool, Field(description="Whether there may be more in this direction.")]
+Url = Annotated[str, Field(description="The path of the list.")]
+_CURSOR = Field(
+    description="What to send next as `starting_after` (or as `ending_before`, where that was "
+    "sent); null when there is no more. A page whose filters few objects pass may be short or "
+    "empty and still have one."
+)
+
+
+class RefundList(TypedDict):
+    """A page of a payment's refunds, the newest first."""
+
+    object: Literal["list"]
+    url: Url
+    has_more: HasMore
+    next_cursor: Annotated[RefundId | None, _CURSOR]
+    data: list[Refund]
+
+
+class PaymentList(TypedDict):
+    """A page of payments, the newest first."""
+
+    object: Literal["list"]
+    url: Url
+    has_more: HasMore
+    next_cursor: Annotated[PaymentId | None, _CURSOR]
+    data: list[Payment]
+
+
+Part = Annotated[int, Field(description="In the minor unit of `currency`; below 0 when owed.")]
+
+
+class CurrencyBalance(TypedDict):
+    """A merchant's balance in one currency."""
+
+    currency: CurrencyCode
+    available: Annotated[Part, Field(description="Captured, less fees, refunds and payouts.")]
+    pending: Annotated[Part, Field(description="Authorized and not captured: no money yet.")]
+    reserved: Annotated[Part, Field(description="Held back by the platform.")]
+    disputed: Annotated[Part, Field(description="Held back for disputes that are open.")]
+    refunding: Annotated[Part, Field(description="Of refunds that are not confirmed yet.")]
+    paying_out: Annotated[Part, Field(description="On its way to the merchant's bank.")]
+
+
+class Balance(TypedDict):
+    """What a merchant has, exact at one moment."""
+
+    object: Literal["balance"]
+    as_of: Annotated[
+        Timestamp | None, Field(description="The moment that was asked for; null means now.")
+    ]
+    balances: list[CurrencyBalance]
+    livemode: Livemode
+
+
+class LedgerEntry(TypedDict):
+    """One line of a journal: what an event debited or credited to one of a merchant's accounts."""
+
+    id: EntryId
+    object: Literal["ledger_entry"]
+    journal_id: JournalId
+    payment_id: PaymentId | None
+    kind: Annotated[str, Field(description="What happened: `authorize`, `capture`, …")]
+    account_type: Annotated[str, Field(json_schema_extra={"enum": list(MERCHANT_ACCOUNTS)})]
+    side: Literal["debit", "credit"]
+    amount: Annotated[int, Field(ge=1, description="In the minor unit of `currency`.")]
+    currency: CurrencyCode
+    sequence: Annotated[
+        int | None, Field(ge=1, description="Its number in its account; null until it has one.")
+    ]
+    balance_after: Annotated[
+        int | None,
+        Field(description="Of its account, credits less debits; null until it is in sequence."),
+    ]
+    sequenced_at: Annotated[
+        Timestamp | None, Field(description="When it got its place; what `as_of` is compared with.")
+    ]
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class LedgerEntryList(TypedDict):
+    """A page of ledger entries, the newest first."""
+
+    object: Literal["list"]
+    url: Url
+    has_more: HasMore
+    next_cursor: Annotated[EntryId | None, _CURSOR]
+    data: list[LedgerEntry]
 
 
 class Customer(TypedDict):
@@ -171,10 +305,12 @@ PAYMENT: Final[Payment] = {
     "currency": "usd",
     "captured_amount": 5000,
     "refunded_amount": 0,
+    "pending_refund_amount": 0,
     "capture_method": CaptureMethod.AUTOMATIC,
     "customer_id": "cus_01kaqcz4v2ffk8h6s1r9y5d7ja",
     "payment_method_id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc",
     "pending_reason": None,
+    "void_reason": None,
     "failure_code": None,
     "failure_message": None,
     "fraud_score": 5,
@@ -187,6 +323,82 @@ PAYMENT: Final[Payment] = {
     "expires_at": None,
     "created_at": "2026-11-22T20:15:04.118Z",
     "livemode": False,
+}
+REFUND: Final[Refund] = {
+    "id": "re_01kaqd5m0we8rr4k7y2c9v6h1z",
+    "object": "refund",
+    "payment_id": PAYMENT["id"],
+    "status": RefundStatus.SUCCEEDED,
+    "amount": 2500,
+    "currency": "usd",
+    "reason": "requested_by_customer",
+    "pending_reason": None,
+    "failure_code": None,
+    "failure_message": None,
+    "settlement_currency": "usd",
+    "settlement_amount": 2500,
+    "fee_returned_amount": 0,
+    "metadata": {},
+    "created_at": "2026-11-23T09:12:44.902Z",
+    "livemode": False,
+}
+REFUNDED_PAYMENT: Final[RefundedPayment] = {
+    **PAYMENT,
+    "refunded_amount": 2500,
+    "refund": REFUND,
+}
+REFUNDS: Final[RefundList] = {
+    "object": "list",
+    "url": f"/v1/payments/{PAYMENT['id']}/refunds",
+    "has_more": False,
+    "next_cursor": None,
+    "data": [REFUND],
+}
+PAYMENTS: Final[PaymentList] = {
+    "object": "list",
+    "url": "/v1/payments",
+    "has_more": True,
+    "next_cursor": PAYMENT["id"],
+    "data": [PAYMENT],
+}
+BALANCE: Final[Balance] = {
+    "object": "balance",
+    "as_of": None,
+    "balances": [
+        {
+            "currency": "usd",
+            "available": 481_250,
+            "pending": 15_000,
+            "reserved": 0,
+            "disputed": 0,
+            "refunding": 1_999,
+            "paying_out": 0,
+        }
+    ],
+    "livemode": False,
+}
+LEDGER_ENTRY: Final[LedgerEntry] = {
+    "id": "le_01kaqd1ebbf1zr3k6v8d2h5t4w",
+    "object": "ledger_entry",
+    "journal_id": "jrn_01kaqd1e8qe5b9n2w4tq7c3m0x",
+    "payment_id": PAYMENT["id"],
+    "kind": "authorize",
+    "account_type": "merchant_balance",
+    "side": "credit",
+    "amount": 4_855,
+    "currency": "usd",
+    "sequence": 103,
+    "balance_after": 481_250,
+    "sequenced_at": "2026-11-22T20:15:05.002Z",
+    "created_at": "2026-11-22T20:15:04.171Z",
+    "livemode": False,
+}
+LEDGER_ENTRIES: Final[LedgerEntryList] = {
+    "object": "list",
+    "url": "/v1/ledger/entries",
+    "has_more": False,
+    "next_cursor": None,
+    "data": [LEDGER_ENTRY],
 }
 CUSTOMER: Final[Customer] = {
     "id": "cus_01kaqcz4v2ffk8h6s1r9y5d7ja",

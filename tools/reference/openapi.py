@@ -165,7 +165,7 @@ def _operation(operation: Operation) -> Schema:
 
 
 def _parameters(operation: Operation) -> list[Schema]:
-    found = [_TRACE]
+    found = [*operation.query, _TRACE]
     if operation.body is not None:
         found.insert(0, {**_KEY, "required": operation.body.key_required})
     if operation.id_prefix is not None:

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from paywright import errors
 from paywright.errors import PaywrightError
 from paywright.money import MAX_AMOUNT_MINOR
+from paywright.payments.states import Status
 from tests.api import load_function
-from tools.reference import objects
+from tools.reference import objects, queries
 
 Schema = dict[str, Any]
 
@@ -63,15 +64,18 @@ class Operation:
     refuses: tuple[type[PaywrightError], ...] = ()
     body: Body | None = None
     id_prefix: str | None = None
+    query: tuple[Schema, ...] = ()
 
     @property
     def errors(self) -> tuple[type[PaywrightError], ...]:
         """Every error that this route can answer with."""
-        return (*_EVERYWHERE, *(_WITH_BODY if self.body else ()), *self.refuses)
+        with_query = (errors.InvalidField,) if self.query else ()
+        return (*_EVERYWHERE, *(_WITH_BODY if self.body else with_query), *self.refuses)
 
 
 _authorize = load_function("authorize")
 _capture = load_function("capture")
+_refund = load_function("refund")
 _merchant = load_function("merchant")
 
 _AMOUNT: Final[Schema] = {
@@ -119,6 +123,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                     "description": "Must be the payment method's owner.",
                 },
                 "capture": {"description": "False holds the amount until it is captured."},
+                "capture_method": {
+                    "description": "Says the same as `capture`; `manual_multiple` lets the hold be "
+                    "captured in parts."
+                },
+                "off_session": {
+                    "description": "The customer is not there: a hold may last less long."
+                },
                 "metadata": _METADATA,
             },
         ),
@@ -131,6 +142,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         (
             errors.NotFound,
             errors.PaymentNotCapturable,
+            errors.AuthorizationExpired,
             errors.OperationInProgress,
             errors.CaptureExceedsAuthorization,
             *_MONEY,
@@ -141,13 +153,103 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             required=False,
             limits={
                 "amount": _AMOUNT
-                | {"description": "At most what was authorized, which is also the default."}
+                | {"description": "At most what is still held, which is also the default."},
+                "final": {
+                    "description": "Releases what is left of the hold. Only a payment with "
+                    "`manual_multiple` keeps it otherwise."
+                },
             },
         ),
         "txn",
     ),
+    "POST /v1/payments/{id}/void": Operation(
+        _capture.void_payment,
+        200,
+        objects.Payment,
+        objects.PAYMENT
+        | {
+            "status": Status.VOIDED,
+            "capture_method": "manual",
+            "captured_amount": 0,
+            "settlement_amount": None,
+            "void_reason": "requested",
+        },
+        (
+            errors.NotFound,
+            errors.PaymentNotVoidable,
+            errors.OperationInProgress,
+            errors.CardDeclined,
+            errors.ProcessorUnavailable,
+        ),
+        Body(_capture.VoidPayment, {"all that is held": {}}, required=False),
+        "txn",
+    ),
+    "POST /v1/payments/{id}/refund": Operation(
+        _refund.refund_payment,
+        201,
+        objects.RefundedPayment,
+        objects.REFUNDED_PAYMENT,
+        (
+            errors.NotFound,
+            errors.PaymentNotRefundable,
+            errors.OperationInProgress,
+            errors.RefundExceedsCapture,
+            *_MONEY,
+        ),
+        Body(
+            _refund.RefundPayment,
+            {"everything": {}, "a part": {"amount": 2500, "reason": "requested_by_customer"}},
+            required=False,
+            limits={
+                "amount": _AMOUNT
+                | {"description": "At most what can still be refunded, which is the default."},
+                "metadata": _METADATA,
+            },
+        ),
+        "txn",
+    ),
+    "GET /v1/payments/{id}/refunds": Operation(
+        _merchant.refund_routes.list_refunds,
+        200,
+        objects.RefundList,
+        objects.REFUNDS,
+        (errors.NotFound,),
+        id_prefix="txn",
+        query=queries.refunds(),
+    ),
+    "GET /v1/refunds/{id}": Operation(
+        _merchant.refund_routes.get_refund,
+        200,
+        objects.Refund,
+        objects.REFUND,
+        (errors.NotFound,),
+        id_prefix="re",
+    ),
+    "GET /v1/payments": Operation(
+        _merchant.payment_routes.list_payments,
+        200,
+        objects.PaymentList,
+        objects.PAYMENTS,
+        (errors.UnknownCurrency,),
+        query=queries.payments(),
+    ),
+    "GET /v1/balance": Operation(
+        _merchant.ledger_routes.get_balance,
+        200,
+        objects.Balance,
+        objects.BALANCE,
+        query=queries.as_of(),
+    ),
+    "GET /v1/ledger/entries": Operation(
+        _merchant.ledger_routes.list_ledger_entries,
+        200,
+        objects.LedgerEntryList,
+        objects.LEDGER_ENTRIES,
+        (errors.UnknownCurrency,),
+        query=queries.entries(),
+    ),
     "GET /v1/payments/{id}": Operation(
-        _merchant.get_payment,
+        _merchant.payment_routes.get_payment,
         200,
         objects.Payment,
         objects.PAYMENT,

@@ -48,6 +48,12 @@ class UuidSource:
         return UUID(int=value | secrets.randbits(62))
 
 
+def uuid_floor(moment: datetime) -> UUID:
+    """The smallest UUID of a moment's millisecond: below every UUIDv7 that is made from then on."""
+    milliseconds = (moment - _EPOCH) // _MILLISECOND
+    return UUID(int=min(max(milliseconds, 0), 2**48 - 1) << 80)
+
+
 def typeid(prefix: str, uuid: UUID) -> str:
     """The outer form of an id."""
     native: Any = uuid  # typed for the Rust twin of UUID, but takes the standard library's as well

@@ -32,7 +32,8 @@ CLOSED = _closed(DOCUMENT)
 
 
 def documented_path(path: str) -> str:
-    """The path in the document that a request's path belongs to."""
+    """The path in the document that a request's path belongs to, whatever its query."""
+    path = path.partition("?")[0]
     for template in DOCUMENT["paths"]:
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
             return str(template)

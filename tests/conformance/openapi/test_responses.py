@@ -12,6 +12,7 @@ import pytest
 from paywright import wiring
 from paywright.http.messages import Request
 from paywright.ids import parse_typeid
+from paywright.ledger.sequencer import Sequencer
 from paywright.processors.test_cards import SCENARIOS
 from paywright.wiring import Platform
 from tests.api import Reply
@@ -53,6 +54,20 @@ def test_payments(number: str, fields: dict[str, Any], status: str, api: Checked
     assert api.get(path).status == 200
     if status == "authorized":
         assert api.post(f"{path}/capture", {"amount": 3000}).status == 200
+
+
+def test_lists_and_balances(api: CheckedApi, platform: Platform) -> None:
+    payment = api.pay(api.card(), 5000).json
+    assert api.get("/v1/payments?limit=1&status=captured").json["data"] == [payment]
+    for _ in range(2):
+        assert len(api.get(f"/v1/ledger/entries?payment_id={payment['id']}").json["data"]) == 2
+        assert api.get("/v1/balance").json["balances"][0]["available"] == 4855
+        Sequencer(platform.database, platform.clock).run_once()
+    assert api.get("/v1/balance?as_of=2026-01-01T00:00:00Z").status == 200
+    for path in ("/v1/payments", "/v1/ledger/entries", "/v1/balance"):
+        assert outcome(api.get(f"{path}?surprise=1")) == (400, "invalid_field")
+    for path in ("/v1/payments", "/v1/ledger/entries"):
+        assert outcome(api.get(f"{path}?currency=xyz")) == (400, "unknown_currency")
 
 
 def test_a_replay(api: CheckedApi) -> None:

@@ -34,7 +34,14 @@ AWS = {
 ROUTES = {
     "POST /v1/payments": "authorize",
     "POST /v1/payments/{id}/capture": "capture",
+    "POST /v1/payments/{id}/void": "capture",
+    "POST /v1/payments/{id}/refund": "refund",
+    "GET /v1/payments/{id}/refunds": "merchant",
+    "GET /v1/refunds/{id}": "merchant",
+    "GET /v1/payments": "merchant",
     "GET /v1/payments/{id}": "merchant",
+    "GET /v1/balance": "merchant",
+    "GET /v1/ledger/entries": "merchant",
     "POST /v1/customers": "merchant",
     "GET /v1/customers/{id}": "merchant",
     "POST /v1/customers/{id}/payment_methods": "merchant",
@@ -49,6 +56,7 @@ OWN_VARIABLES = {
         "FRAUD_BUDGET_MS",
     },
     "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
+    "refund": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
     "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
     "webhook": {
         "WEBHOOK_DELIVERY_QUEUE_URL",

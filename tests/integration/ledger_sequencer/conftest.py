@@ -18,7 +18,7 @@ from tests.services import Servers
 
 IDS = UuidSource(SystemClock())
 Line = tuple[str, str, int]
-"""Side, account type and amount in usd; `cash` is the simulator's."""
+"""Side, account type and amount; `cash` is the simulator's."""
 
 
 def sale(amount: int) -> list[Line]:
@@ -46,6 +46,7 @@ class Ledger:
         merchant_id: uuid.UUID | None = None,
         livemode: bool = False,
         journal_id: uuid.UUID | None = None,
+        currency: str = "usd",
     ) -> uuid.UUID:
         """Write a journal as payments do: journal, entries and list in one transaction."""
         merchant_id = merchant_id or self.merchant_id
@@ -61,7 +62,7 @@ class Ledger:
                 "INSERT INTO ledger_entries (merchant_id, id, journal_id, transaction_id, livemode,"
                 " entry_type, account_type, processor, amount, currency, created_at)"
                 " SELECT %s, id, %s, %s, %s, side, account,"
-                " CASE account WHEN 'cash' THEN 'simulator' ELSE '' END, amount, 'usd', %s"
+                " CASE account WHEN 'cash' THEN 'simulator' ELSE '' END, amount, %s, %s"
                 " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[])"
                 " AS line (id, side, account, amount)",
                 [
@@ -69,6 +70,7 @@ class Ledger:
                     journal_id,
                     journal_id,
                     livemode,
+                    currency,
                     now,
                     [IDS.new() for _ in lines],
                     [line[0] for line in lines],

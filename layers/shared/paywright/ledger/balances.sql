@@ -48,6 +48,70 @@ SELECT account_type, currency, processor,
   FULL JOIN waiting USING (account_type, currency, processor)
  ORDER BY account_type, currency, processor;
 
+-- name: await_sequencer
+-- The sequencer takes this lock before it looks at the clock: whoever has had it sees every journal
+-- whose moment has passed. It is gone with the statement.
+SELECT pg_advisory_xact_lock_shared(hashtext('ledger moment'));
+
+-- name: balances_at
+-- An account's entries are numbered without a gap, and their moments never go back: the last one of
+-- a moment is found by halving, in some twenty probes of an index, however long ago it was.
+WITH RECURSIVE accounts AS (
+    (SELECT account_type, currency, processor
+       FROM ledger_chain
+      WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+      ORDER BY account_type, currency, processor
+      LIMIT 1)
+    UNION ALL
+    SELECT next.account_type, next.currency, next.processor
+      FROM accounts
+     CROSS JOIN LATERAL (
+           SELECT account_type, currency, processor
+             FROM ledger_chain
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND (account_type, currency, processor)
+                  > (accounts.account_type, accounts.currency, accounts.processor)
+            ORDER BY account_type, currency, processor
+            LIMIT 1) AS next
+), halving AS (
+    SELECT account_type, currency, processor, 0::bigint AS low, head.sequence AS high
+      FROM accounts
+     CROSS JOIN LATERAL (
+           SELECT sequence
+             FROM ledger_chain
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND account_type = accounts.account_type AND currency = accounts.currency
+              AND processor = accounts.processor
+            ORDER BY sequence DESC
+            LIMIT 1) AS head
+    UNION ALL
+    SELECT account_type, currency, processor,
+           CASE WHEN probe.is_past THEN (low + high + 1) / 2 ELSE low END,
+           CASE WHEN probe.is_past THEN high ELSE (low + high + 1) / 2 - 1 END
+      FROM halving
+     CROSS JOIN LATERAL (
+           SELECT (SELECT sequenced_at <= %(as_of)s
+                     FROM ledger_chain
+                    WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+                      AND account_type = halving.account_type AND currency = halving.currency
+                      AND processor = halving.processor
+                      AND sequence = (halving.low + halving.high + 1) / 2
+                    LIMIT 1) AS is_past
+           OFFSET 0) AS probe
+     WHERE low < high
+)
+SELECT account_type, currency, processor, found.balance_after AS balance
+  FROM halving
+ CROSS JOIN LATERAL (
+       SELECT balance_after
+         FROM ledger_chain
+        WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+          AND account_type = halving.account_type AND currency = halving.currency
+          AND processor = halving.processor AND sequence = halving.low
+        LIMIT 1) AS found
+ WHERE low = high AND low > 0
+ ORDER BY account_type, currency, processor;
+
 -- name: balance
 SELECT (coalesce((
            SELECT balance_after

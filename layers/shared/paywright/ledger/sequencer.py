@@ -7,6 +7,7 @@ writer, in batches. Taking journals off the list and appending them to the chain
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -53,10 +54,20 @@ class Sequencer:
             journals = list(journals_of(rows))
             if not journals:
                 return False
-            chains, accounts = _heads(connection, journals)
-            links = append(journals, chains, accounts, self._clock.now())
+            chains, accounts, last = _heads(connection, journals)
+            links = append(journals, chains, accounts, moment_after(last, self._clock.now()))
             _write(connection, links)
         return len(journals) == self._batch
+
+
+def moment_after(last: datetime | None, now: datetime) -> datetime:
+    """When a batch is sequenced: a whole millisecond, since that is what the API shows of it.
+
+    Rounded up, so that whoever asked for a moment that has passed never sees it grow; and never
+    before the last one, whatever a clock says.
+    """
+    rounded = now + timedelta(microseconds=-now.microsecond % 1000)
+    return rounded if last is None else max(last, rounded)
 
 
 def journals_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[JournalRow]:
@@ -95,7 +106,8 @@ def entry_of(row: Mapping[str, Any]) -> EntryRow:
 
 def _heads(
     connection: psycopg.Connection[Any], journals: Sequence[JournalRow]
-) -> tuple[dict[ChainKey, ChainHead], dict[Account, AccountHead]]:
+) -> tuple[dict[ChainKey, ChainHead], dict[Account, AccountHead], datetime | None]:
+    """The heads that a batch goes on from, and the moment of the latest of them."""
     keys = list({journal.chain for journal in journals})
     accounts = list({entry.account for journal in journals for entry in journal.entries})
     with connection.pipeline():
@@ -116,12 +128,13 @@ def _heads(
                 "processors": [account.processor for account in accounts],
             },
         )
+    last_links = of_chains.fetchall()
     return (
         {
             ChainKey(row["merchant_id"], row["livemode"]): ChainHead(
                 row["position"], row["row_hash"]
             )
-            for row in of_chains
+            for row in last_links
         },
         {
             Account(
@@ -133,6 +146,7 @@ def _heads(
             ): AccountHead(row["sequence"], row["balance_after"])
             for row in of_accounts
         },
+        max((row["sequenced_at"] for row in last_links), default=None),
     )
 
 

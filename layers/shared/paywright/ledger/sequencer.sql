@@ -1,6 +1,8 @@
 -- name: lock
--- Two sequencers could read the same heads and fork a chain: whoever comes second leaves.
-SELECT pg_try_advisory_xact_lock(hashtext('ledger sequencer')) AS alone;
+-- Two sequencers could read the same heads and fork a chain: whoever comes second leaves. The other
+-- lock is what a reader of a past moment waits for; readers have it for no longer than it takes.
+SELECT alone, CASE WHEN alone THEN pg_advisory_xact_lock(hashtext('ledger moment')) END
+  FROM (SELECT pg_try_advisory_xact_lock(hashtext('ledger sequencer')) AS alone OFFSET 0) AS first;
 
 -- name: take
 -- The subqueries keep to the indexes, whatever the planner knows of a young database's sizes.
@@ -33,11 +35,11 @@ SELECT taken.merchant_id, taken.journal_id,
  ORDER BY taken.journal_id, taken.merchant_id, entry.id;
 
 -- name: chain_heads
-SELECT wanted.merchant_id, wanted.livemode, head.position, head.row_hash
+SELECT wanted.merchant_id, wanted.livemode, head.position, head.row_hash, head.sequenced_at
   FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[])
        AS wanted (merchant_id, livemode)
  CROSS JOIN LATERAL (
-       SELECT position, row_hash
+       SELECT position, row_hash, sequenced_at
          FROM ledger_chain
         WHERE merchant_id = wanted.merchant_id AND livemode = wanted.livemode
         ORDER BY position DESC
