@@ -33,6 +33,8 @@ from paywright.payments.models import (
 from paywright.payments.ports import KeyTaken
 
 _SQL = load(__file__)
+_REFUNDS_FIT = "transactions_refunds"
+"""The last guard: no more is refunded and disputed than was captured."""
 
 
 class PostgresPayments:
@@ -119,8 +121,15 @@ class PostgresPayments:
             | rows.recorded(request.before, request.after, request.record)
         )
         statement = Statement(_SQL["begin_refund"], parameters)
-        with _partitions():
-            found = with_retries(lambda: self._database.serializable(statement))
+        try:
+            with _partitions():
+                found = self._database.serializable(statement)
+        except psycopg.errors.SerializationFailure:
+            return False  # another refund was first: what was computed is out of date
+        except psycopg.errors.CheckViolation as error:
+            if error.diag.constraint_name != _REFUNDS_FIT:
+                raise
+            return False
         return self._is_admitted(found[0], caller, context)
 
     def complete(self, completion: Completion) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -12,13 +10,11 @@ from paywright.fees import FeePlan
 from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.completion import Circumstances, Decided, conclude
+from paywright.payments.contention import attempts
 from paywright.payments.models import Completion, Origin, Payment, Refund
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Refused
 from paywright.processors.base import Outcome
-
-_DEADLINE_S = 5.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.001, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,7 @@ def decide(
     The payment may change between being read and being written, by refunds side by side: then it
     is read again, with jitter, for some seconds.
     """
-    give_up, pause_s = time.monotonic() + _DEADLINE_S, _FIRST_PAUSE_S
-    while True:
+    for _ in attempts():
         completion = _conclude(services, payment, operation, outcome, failure_code)
         if completion is None:
             return None
@@ -64,11 +59,8 @@ def decide(
         current = current_payment(services, payment)
         if current.version == payment.version:
             return None
-        if time.monotonic() > give_up:
-            raise Contended
-        time.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
         payment = current
+    raise Contended
 
 
 def current_payment(services: Services, payment: Payment) -> Payment:

@@ -59,7 +59,7 @@ def requested(
     Both the share in the merchant's currency and the fee that goes back are computed for all that
     is refunded by now and lessened by what was refunded before: so parts sum exactly to the whole.
     """
-    refunded = payment.captured_amount - payment.refundable_amount + amount.amount
+    refunded = payment.refunded_amount + payment.pending_refund_amount + amount.amount
     share = Decimal(payment.settlement_amount or 0) * refunded / payment.captured_amount
     settled = Money(int(share.to_integral_value(ROUND_HALF_EVEN)), payment.settlement_currency)
     fee = fee_returned(settled, fee_plans, payment.method_type)

@@ -22,6 +22,7 @@ from paywright.errors import (
 from paywright.fx.rates import Rate
 from paywright.ids import typeid
 from paywright.payments.completion import CREATES, shown
+from paywright.payments.contention import attempts
 from paywright.payments.deciding import (
     Contended,
     Undecided,
@@ -48,8 +49,6 @@ from paywright.processors.base import Approved, Declined, Pending, Reply, Unavai
 
 LONGEST_WAIT = timedelta(days=30)
 """How long a processor that decides later may take before a person is asked."""
-
-_ATTEMPTS = 10  # against payments that change between being read and being written
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ def begin(attempt: Callable[[], Begun | None], payment_id: str) -> Begun:
 
     `attempt` returns None when the payment changed between its reading and its writing.
     """
-    for _ in range(_ATTEMPTS):
+    for _ in attempts():
         begun = attempt()
         if begun is not None:
             return begun
