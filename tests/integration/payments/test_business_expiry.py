@@ -10,22 +10,7 @@ import psycopg
 import pytest
 
 from tests.api import Api
-
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class ClockFile:
-    """The file that `paywright clock advance` moves."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._ahead = timedelta(0)
-        file.write_bytes(bytes(8))
-
-    def advance(self, step: timedelta) -> None:
-        self._ahead += step
-        with self._file.open("r+b") as opened:
-            opened.write((self._ahead // _MICROSECOND).to_bytes(8, "little", signed=True))
+from tests.clock_file import ClockFile
 
 
 @pytest.fixture(autouse=True)
