@@ -14,6 +14,7 @@ import pytest
 from paywright.clock import SystemClock
 from paywright.db import Database
 from paywright.ids import UuidSource
+from paywright.ledger.verify import Problem, verify
 from tests.services import Servers
 
 IDS = UuidSource(SystemClock())
@@ -32,6 +33,22 @@ def sale(amount: int) -> list[Line]:
     return [line for line in lines if line[2]]
 
 
+def card_sale(amount: int) -> list[Line]:
+    """The entries of a sale by card, with the processor's cost."""
+    cost, fee = amount // 50, amount // 100
+    return [
+        ("debit", "processor_receivable", amount - cost),
+        ("debit", "processor_cost", cost),
+        ("credit", "merchant_balance", amount - fee),
+        ("credit", "platform_fee", fee),
+    ]
+
+
+def problems_of(database: Database) -> list[Problem]:
+    """What is wrong with the whole ledger."""
+    return verify(database, now=datetime.now(UTC)).problems
+
+
 @dataclass
 class Ledger:
     """The owner's view of the ledger."""
@@ -47,28 +64,32 @@ class Ledger:
         livemode: bool = False,
         journal_id: uuid.UUID | None = None,
         currency: str = "usd",
+        payment_id: uuid.UUID | None = None,
+        kind: str = "capture",
+        created_at: datetime | None = None,
     ) -> uuid.UUID:
         """Write a journal as payments do: journal, entries and list in one transaction."""
         merchant_id = merchant_id or self.merchant_id
         journal_id = journal_id or IDS.new()
-        now = datetime.now(UTC)
+        now = created_at or datetime.now(UTC)
         with self.owner.transaction():
             self.owner.execute(
                 "INSERT INTO journals (merchant_id, id, livemode, transaction_id, kind, created_at)"
-                " VALUES (%s, %s, %s, %s, 'capture', %s)",
-                [merchant_id, journal_id, livemode, journal_id, now],
+                " VALUES (%s, %s, %s, %s, %s, %s)",
+                [merchant_id, journal_id, livemode, payment_id, kind, now],
             )
             self.owner.execute(
                 "INSERT INTO ledger_entries (merchant_id, id, journal_id, transaction_id, livemode,"
                 " entry_type, account_type, processor, amount, currency, created_at)"
                 " SELECT %s, id, %s, %s, %s, side, account,"
-                " CASE account WHEN 'cash' THEN 'simulator' ELSE '' END, amount, %s, %s"
+                " CASE WHEN account IN ('cash', 'processor_receivable', 'processor_cost')"
+                " THEN 'simulator' ELSE '' END, amount, %s, %s"
                 " FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::bigint[])"
                 " AS line (id, side, account, amount)",
                 [
                     merchant_id,
                     journal_id,
-                    journal_id,
+                    payment_id,
                     livemode,
                     currency,
                     now,
@@ -84,6 +105,35 @@ class Ledger:
             )
         return journal_id
 
+    def payment(self, captured: int = 0, **columns: Any) -> uuid.UUID:
+        """Write a payment's row alone, captured as a whole unless `columns` say otherwise."""
+        payment_id = IDS.new()
+        fields = {
+            "merchant_id": self.merchant_id,
+            "id": payment_id,
+            "livemode": False,
+            "amount": captured or 1,
+            "currency": "usd",
+            "captured_amount": captured,
+            "capture_method": "automatic",
+            "status": "captured" if captured else "pending",
+            "processor": "simulator",
+            "settlement_currency": "usd",
+            "settlement_amount": captured or None,
+            "created_at": datetime.now(UTC),
+            "updated_at": datetime.now(UTC),
+        } | columns
+        places = ", ".join(f"%({name})s" for name in fields)
+        self.owner.execute(
+            f"INSERT INTO transactions ({', '.join(fields)}) VALUES ({places})".encode(), fields
+        )
+        return payment_id
+
+    def sale(self, amount: int, **fields: Any) -> uuid.UUID:
+        """Write a payment that was captured at once, with its journal; the journal's id."""
+        payment_id = self.payment(amount)
+        return self.post(card_sale(amount), payment_id=payment_id, **fields)
+
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         return self.owner.execute(sql.encode(), parameters).fetchall()
 
@@ -98,7 +148,13 @@ class Ledger:
         """Remove everything, with the triggers off."""
         with self.owner.transaction():
             self.owner.execute("SET LOCAL session_replication_role = replica")
-            for table in ("ledger_chain", "ledger_entries", "journals", "ledger_unsequenced"):
+            for table in (
+                "ledger_chain",
+                "ledger_entries",
+                "journals",
+                "ledger_unsequenced",
+                "transactions",
+            ):
                 self.owner.execute(f"DELETE FROM {table}".encode())
 
 

@@ -15,9 +15,8 @@ from paywright.db import Database
 from paywright.ledger.balances import balance, balances
 from paywright.ledger.chain import Account, OutOfBalance
 from paywright.ledger.sequencer import Sequencer
-from paywright.ledger.verify import verify
 from tests.api import LambdaContext, load_function
-from tests.integration.ledger_sequencer.conftest import IDS, Ledger, sale
+from tests.integration.ledger_sequencer.conftest import IDS, Ledger, problems_of, sale
 from tests.services import Servers
 
 
@@ -62,7 +61,7 @@ def test_a_later_batch_goes_on_where_the_last_one_ended(
         "SELECT position, sequence, balance_after FROM ledger_chain WHERE account_type = 'cash'"
         " ORDER BY position"
     ) == [(1, 1, 100), (2, 2, 300)]
-    assert verify(ledger_database) == []
+    assert problems_of(ledger_database) == []
 
 
 def test_the_order_within_a_batch_is_that_of_the_journals_ids(
@@ -101,7 +100,7 @@ def test_merchants_and_modes_have_chains_of_their_own(
         "merchant_balance": -198,
         "platform_fee": -2,
     }
-    assert verify(ledger_database) == []
+    assert problems_of(ledger_database) == []
 
 
 def test_balances_are_exact_before_during_and_after_sequencing(
@@ -207,7 +206,7 @@ def test_many_sequencers_at_once_make_one_chain(
         database.close()
     _drain(Sequencer(ledger_database, SystemClock()))
     assert failures == []
-    assert verify(ledger_database) == []
+    assert problems_of(ledger_database) == []
     assert ledger.rows("SELECT count(DISTINCT position), max(position) FROM ledger_chain") == [
         (200, 200)
     ]

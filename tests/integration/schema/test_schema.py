@@ -80,17 +80,41 @@ def test_a_journal_is_posted_once(app: psycopg.Connection[Any]) -> None:
         app.execute(sql, [merchant, journal])
 
 
+def partitions(owner: psycopg.Connection[Any], table: str) -> list[str]:
+    rows = owner.execute(
+        "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+        " WHERE inhparent = %s::regclass ORDER BY relname",
+        [table],
+    ).fetchall()
+    assert len(rows) >= 5, "last month, this one, and three to come"
+    return [row[0] for row in rows]
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE {} SET merchant_id = merchant_id", "DELETE FROM {}", "TRUNCATE {}"]
+)
 @pytest.mark.parametrize("table", _IMMUTABLE)
 def test_the_application_may_neither_change_nor_delete(
-    table: str, app: psycopg.Connection[Any]
+    table: str, statement: str, app: psycopg.Connection[Any], owner: psycopg.Connection[Any]
 ) -> None:
-    for statement in (
-        f"UPDATE {table} SET merchant_id = merchant_id",
-        f"DELETE FROM {table}",
-        f"TRUNCATE {table}",
-    ):
+    for name in (table, *partitions(owner, table)):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            app.execute(statement)
+            app.execute(statement.format(name))
+
+
+@pytest.mark.parametrize("table", _IMMUTABLE)
+def test_every_partition_refuses_changes_whoever_asks(
+    table: str, owner: psycopg.Connection[Any]
+) -> None:
+    for partition in partitions(owner, table):
+        with pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="immutable"):
+            owner.execute(f"TRUNCATE {partition}")
+        guards = owner.execute(
+            "SELECT tgname, tgenabled FROM pg_trigger"
+            " WHERE tgrelid = %s::regclass AND tgname IN ('immutable', 'no_truncate')",
+            [partition],
+        ).fetchall()
+        assert dict(guards) == {"immutable": "O", "no_truncate": "O"}, partition
 
 
 def test_not_even_the_owner_changes_the_ledger(
