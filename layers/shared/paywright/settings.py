@@ -48,6 +48,19 @@ class Settings(BaseSettings):
     webhook_allow_private_addresses: bool = False
 
     processor_timeout_s: float = Field(default=5, gt=0, le=20)
+    simulator_latency_ms: int = Field(
+        default=0, ge=0, le=20_000, description="How long the simulated processors take to answer."
+    )
+    simulator_failure_rate: float = Field(
+        default=0, ge=0, le=1, description="The part of their requests that get no answer in time."
+    )
+    simulator_notice_after_s: int = Field(
+        default=3_600, ge=1, description="Business time until a test card's refund ends."
+    )
+    ach_business_days: int = Field(
+        default=4, ge=1, le=30, description="Until a simulated ACH debit is confirmed or returned."
+    )
+    sepa_business_days: int = Field(default=2, ge=1, le=30, description="The same for SEPA.")
     fraud_budget_ms: int = Field(default=50, ge=1, le=1_000)
     rate_limit_per_min: int = Field(default=100, ge=1)
     recovery_margin_s: int = Field(
@@ -66,4 +79,10 @@ class Settings(BaseSettings):
             raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
         if self.environment == "production" and self.clock_file is not None:
             raise ValueError("CLOCK_FILE is for local mode only")
+        if self.environment == "production" and (
+            self.simulator_latency_ms or self.simulator_failure_rate
+        ):
+            raise ValueError(
+                "SIMULATOR_LATENCY_MS and SIMULATOR_FAILURE_RATE are for local mode only"
+            )
         return self

@@ -16,8 +16,10 @@ from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
 from paywright.ids import IdSource, UuidSource
 from paywright.payments.services import Services
+from paywright.processors.bank_transfer import BankTransfers
 from paywright.processors.base import Processor
 from paywright.processors.breaker import CircuitBreaker
+from paywright.processors.conduct import Conduct
 from paywright.processors.registry import Guarded, Processors
 from paywright.processors.simulator import Simulator
 from paywright.secrets import resolve
@@ -56,13 +58,10 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     valkey = Cache(valkey_url, timeout_ms=settings.valkey_timeout_ms, prefix=cache_prefix)
     scoring = Cache(valkey_url, timeout_ms=settings.fraud_budget_ms, prefix=cache_prefix)
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
-    processor = Simulator(
-        database, clock, timeout_s=settings.processor_timeout_s, fingerprint_key=pii_key.encode()
-    )
-    cards = Guarded(processor, CircuitBreaker())
+    processors = _processors(settings, database, clock, pii_key)
     services = Services(
         store=PostgresPayments(database, clock),
-        processors=Processors((cards,), {"card": processor.name}),
+        processors=processors,
         fraud=CacheScorer(scoring),
         rates=ReferenceRates(),
         clock=clock,
@@ -76,8 +75,31 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         cache=valkey,
         clock=clock,
         ids=ids,
-        processor=processor,
+        processor=processors.for_method("card").processor,
         payments=services,
         gate=Gate(database, valkey, clock, default_limit=settings.rate_limit_per_min),
         pii_key=pii_key,
+    )
+
+
+def _processors(
+    settings: Settings, database: Database, clock: Clock, fingerprint_key: str
+) -> Processors:
+    conduct = Conduct(
+        timeout_s=settings.processor_timeout_s,
+        latency_s=settings.simulator_latency_ms / 1000,
+        failure_rate=settings.simulator_failure_rate,
+        notice_after=timedelta(seconds=settings.simulator_notice_after_s),
+    )
+    cards = Simulator(database, clock, conduct=conduct, fingerprint_key=fingerprint_key.encode())
+    banks = BankTransfers(
+        database,
+        clock,
+        conduct=conduct,
+        business_days={"ach": settings.ach_business_days, "sepa": settings.sepa_business_days},
+        fingerprint_key=fingerprint_key.encode(),
+    )
+    return Processors(
+        tuple(Guarded(processor, CircuitBreaker()) for processor in (cards, banks)),
+        {"card": cards.name, "bank_account": banks.name},
     )

@@ -46,11 +46,15 @@ def test_ids_carry_business_time(tmp_path: Path) -> None:
     assert abs(at - datetime.now(UTC) - timedelta(days=365)) < timedelta(seconds=5)
 
 
-def test_production_refuses_a_clock_file() -> None:
+@pytest.mark.parametrize(
+    "toy", [{"clock_file": "f"}, {"simulator_latency_ms": 1}, {"simulator_failure_rate": 0.1}]
+)
+def test_production_refuses_what_is_for_a_laptop(toy: dict[str, object]) -> None:
     given = {"database_url": "postgresql://x", "valkey_url": "redis://x", "pii_key": "k"}
-    Settings.model_validate({**given, "environment": "local", "clock_file": "f"})
-    with pytest.raises(ValidationError, match="CLOCK_FILE is for local mode only"):
-        Settings.model_validate({**given, "environment": "production", "clock_file": "f"})
+    Settings.model_validate({**given, "environment": "local", **toy})
+    (name,) = toy
+    with pytest.raises(ValidationError, match=f"{name.upper()}.* for local mode only"):
+        Settings.model_validate({**given, "environment": "production", **toy})
 
 
 def test_a_cached_value_counts_until_its_business_time_is_over() -> None:

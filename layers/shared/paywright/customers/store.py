@@ -18,7 +18,7 @@ from paywright.ids import IdSource, typeid
 from paywright.payments.completion import KEY_LIFETIME
 from paywright.payments.models import Answer, Caller, RequestContext, to_json
 from paywright.payments.operation import replay
-from paywright.processors.base import Card, Processor, TokenizedCard
+from paywright.processors.base import Card, Processor, Tokenized
 
 _SQL = load(__file__)
 _CREATED = 201
@@ -182,7 +182,7 @@ class Customers:
         return answer
 
 
-def _shown_card(card: Card, token: TokenizedCard) -> dict[str, Any]:
+def _shown_card(card: Card, token: Tokenized) -> dict[str, Any]:
     return {
         "brand": token.brand,
         "last_four": token.last_four,

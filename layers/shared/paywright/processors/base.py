@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
 
-from paywright.money import Money
+from paywright.money import Currency, Money
 
+Scheme = Literal["ach", "sepa"]
 Risk = Literal["normal", "elevated", "highest"]
 
 
@@ -26,14 +27,41 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenizedCard:
-    """What may be kept of a card: the processor's token and what can be shown of it."""
+class BankAccount:
+    """A bank account as its holder typed it; checked by `bank_accounts.checked`. As secret as Card.
+
+    `routing_number` is None where the number is an IBAN. `country` is an ISO 3166-1 alpha-2 code.
+    """
+
+    number: str
+    routing_number: str | None
+    country: str
+    currency: Currency
+    holder_name: str
+
+    @property
+    def scheme(self) -> Scheme:
+        """How it is debited: by ACH with a routing number, by SEPA with an IBAN."""
+        return "sepa" if self.routing_number is None else "ach"
+
+    def __repr__(self) -> str:
+        """Nothing of the account, wherever this lands."""
+        return "BankAccount(…)"
+
+
+Details = Card | BankAccount
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """What may be kept of a card or a bank account: a token and what can be shown of it."""
 
     token: str
     fingerprint: str
-    brand: str
     last_four: str
-    risk: Risk
+    risk: Risk = "normal"
+    brand: str | None = None
+    bank_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +120,19 @@ class CardInvalid(Exception):
 class Processor(Protocol):
     """A payment processor. `operation_id` is the idempotency key of each request to it.
 
-    Every request raises Unknown when no answer came in time, and Unavailable when it was not sent.
-    An outcome is an answer for now; Pending says that one will come, days later, as a Notice.
+    Every request is given a time to be answered in. It raises Unknown when no answer came, and
+    Unavailable when it was not sent. An outcome is an answer for now; Pending says that one will
+    come, days later, as a Notice.
     """
 
     name: str
+    can_hold: bool
+    """Whether `authorize` can hold an amount for a later capture; without it only take it."""
     can_look_up: bool
     """Whether `lookup` tells what became of a request; without it only `reverse` is left."""
 
-    def tokenize(self, card: Card) -> TokenizedCard:
-        """Exchange a card for a token; raise CardInvalid or Unavailable."""
+    def tokenize(self, details: Details) -> Tokenized:
+        """Exchange a card or an account for a token; raise CardInvalid or Unavailable."""
         ...
 
     def authorize(self, operation_id: UUID, *, token: str, amount: Money, capture: bool) -> Reply:
@@ -125,11 +156,17 @@ class Processor(Protocol):
         ...
 
     def reverse(self, operation_id: UUID) -> None:
-        """Undo a request, also one still on its way; returns once that is acknowledged."""
+        """Undo a request, also one still on its way; returns once that is acknowledged.
+
+        Raise Unknown when no answer came, or when later requests were built on it.
+        """
         ...
 
     def notices(self, limit: int) -> list[Notice]:
-        """What is to be told and was not acknowledged yet, the oldest first; raise Unknown."""
+        """What is to be told and was not acknowledged yet, the oldest first; raise Unknown.
+
+        At most one for each operation: the next comes once this one is acknowledged.
+        """
         ...
 
     def acknowledge(self, operation_ids: list[UUID]) -> None:

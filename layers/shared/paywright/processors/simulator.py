@@ -1,7 +1,8 @@
-"""A processor that is not there: it answers as the test cards say, and remembers what it said.
+"""A processor of cards that is not there: it answers as the test cards say.
 
-Its memory is its own schema in PostgreSQL, written in transactions of its own, so that `lookup` is
-as honest after a crash of the caller as a real processor's would be.
+It remembers what it said (`processors.memory`), so that `lookup` is as honest after a crash of the
+caller as a real processor's would be, and it is a second guard: it refuses to capture more than it
+holds and to refund more than it took.
 """
 
 from __future__ import annotations
@@ -16,26 +17,41 @@ from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.money import Money
 from paywright.processors.base import (
-    Approved,
     Card,
     CardInvalid,
-    Declined,
+    Details,
     Notice,
-    Outcome,
-    TokenizedCard,
-    Unknown,
+    Reply,
+    Tokenized,
+)
+from paywright.processors.conduct import Conduct, Fate
+from paywright.processors.guard import (
+    Charge,
+    why_not_captured,
+    why_not_refunded,
+    why_not_voided,
+)
+from paywright.processors.memory import (
+    Later,
+    Memory,
+    Recorded,
+    Verdict,
+    new_reference,
+    reply_of,
 )
 from paywright.processors.test_cards import brand_of, luhn_valid, scenario_of
 
 _SQL = load(__file__)
 _COST_BASIS_POINTS = 180
 _SLOW_S = 3.0
+_REFUND_FAILURE = "expired_or_canceled_card"
 
 
 class Simulator:
-    """The simulated processor of test mode. It charges 1.8 % of what it takes."""
+    """The simulated processor of test mode's cards. It charges 1.8 % of what it takes."""
 
     name = "simulator"
+    can_hold = True
     can_look_up = True
 
     def __init__(
@@ -43,18 +59,21 @@ class Simulator:
         database: Database,
         clock: Clock,
         *,
-        timeout_s: float,
+        conduct: Conduct,
         fingerprint_key: bytes,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._database = database
         self._clock = clock
-        self._timeout_s = timeout_s
+        self._conduct = conduct
         self._fingerprint_key = fingerprint_key
         self._sleep = sleep
+        self._memory = Memory(self.name, database, clock)
 
-    def tokenize(self, card: Card) -> TokenizedCard:
+    def tokenize(self, details: Details) -> Tokenized:
         """Exchange a card for a token; only how it behaves is kept of its number."""
+        assert isinstance(details, Card), "the registry sends cards here and nothing else"
+        card = details
         if not 12 <= len(card.number) <= 19 or not luhn_valid(card.number):
             raise CardInvalid("incorrect_number")
         now = self._clock.now()
@@ -63,7 +82,7 @@ class Simulator:
         scenario = scenario_of(card.number)
         token = f"sim_{secrets.token_urlsafe(18)}"
         self._database.run(_SQL["insert_card"], {"token": token, "scenario": scenario, "now": now})
-        return TokenizedCard(
+        return Tokenized(
             token=token,
             # Keyed: card numbers are few enough to be guessed from a bare hash.
             fingerprint=hmac.digest(self._fingerprint_key, card.number.encode(), "sha256").hex(),
@@ -72,83 +91,97 @@ class Simulator:
             risk="highest" if scenario == "highest_risk" else "normal",
         )
 
-    def authorize(self, operation_id: UUID, *, token: str, amount: Money, capture: bool) -> Outcome:
+    def authorize(self, operation_id: UUID, *, token: str, amount: Money, capture: bool) -> Reply:
         """Decide as the token's card does."""
-        return self._decide(operation_id, "sale" if capture else "authorize", token, amount)
+        fate = self._conduct.fate(operation_id)
+        values = {
+            "operation_id": operation_id,
+            "kind": "sale" if capture else "authorize",
+            "reference": new_reference(),
+            "token": token,
+            "amount": amount.amount,
+            "currency": amount.currency.code,
+            "decline_code": "processing_error" if fate == "declined" else None,
+            "now": self._clock.now(),
+        }
+        # The second try is for a repetition that came at the same moment as the first request.
+        row = self._database.one(_SQL["authorize"], values) or self._database.one(
+            _SQL["authorize"], values
+        )
+        if row is None:
+            self._conduct.never(self._sleep)
+        scenario = row["scenario"]
+        if fate is not None or scenario in ("timeout_approved", "timeout_declined"):
+            self._conduct.never(self._sleep)
+        longer_s = _SLOW_S if scenario == "slow" else 0.0
+        self._conduct.answer_after(self._conduct.latency_s + longer_s, self._sleep)
+        return reply_of(row)
 
-    def capture(self, operation_id: UUID, *, reference: str, amount: Money, final: bool) -> Outcome:
-        """Approve: what was authorized can be captured."""
-        assert reference
-        return self._decide(operation_id, "capture", None, amount)
+    def capture(self, operation_id: UUID, *, reference: str, amount: Money, final: bool) -> Reply:
+        """Take what is held, as far as it goes; more than that is refused."""
+        fate = self._conduct.fate(operation_id)
 
-    def void(self, operation_id: UUID, *, reference: str) -> Outcome:
-        """Approve: what is held can be let go."""
-        assert reference
-        return self._decide(operation_id, "void", None, None)
+        def decide(charge: Charge | None) -> Verdict:
+            return Verdict(_forced(fate) or why_not_captured(charge, amount))
 
-    def refund(self, operation_id: UUID, *, reference: str, amount: Money) -> Outcome:
-        """Approve: what was taken can be given back."""
-        assert reference
-        return self._decide(operation_id, "refund", None, amount)
+        done = self._memory.follow_up(
+            operation_id, "capture", reference, amount, decide, final=final
+        )
+        return self._answer(done, fate, times_out="capture_timeout")
 
-    def lookup(self, operation_id: UUID) -> Outcome | None:
-        """What was answered, or would have been had the answer come."""
-        row = self._database.one(_SQL["find"], {"operation_id": operation_id})
-        if row is None or row["reversed"]:
-            return None
-        return _outcome(row["approved"], row["reference"], row["decline_code"])
+    def void(self, operation_id: UUID, *, reference: str) -> Reply:
+        """Let go of what is held; refused where nothing is."""
+        fate = self._conduct.fate(operation_id)
+
+        def decide(charge: Charge | None) -> Verdict:
+            return Verdict(_forced(fate) or why_not_voided(charge))
+
+        done = self._memory.follow_up(operation_id, "void", reference, None, decide)
+        return self._answer(done, fate, times_out="void_timeout")
+
+    def refund(self, operation_id: UUID, *, reference: str, amount: Money) -> Reply:
+        """Give back what was taken, as far as it goes; for two cards the end comes later."""
+        fate = self._conduct.fate(operation_id)
+
+        def decide(charge: Charge | None) -> Verdict:
+            refused = _forced(fate) or why_not_refunded(charge, amount)
+            scenario = "" if charge is None else charge.scenario
+            due_at = self._clock.now() + self._conduct.notice_after
+            if refused is None and scenario == "refund_pending":
+                return Verdict(pending=True, later=(Later(due_at, None),))
+            if refused is None and scenario == "refund_fails":
+                return Verdict(later=(Later(due_at, _REFUND_FAILURE),))
+            return Verdict(refused)
+
+        done = self._memory.follow_up(operation_id, "refund", reference, amount, decide)
+        return self._answer(done, fate, times_out="refund_timeout")
+
+    def lookup(self, operation_id: UUID) -> Reply | None:
+        """What was answered, or would have been had the answer come, or what came of it since."""
+        return self._memory.lookup(operation_id)
 
     def reverse(self, operation_id: UUID) -> None:
         """Undo a request, also one that is yet to arrive."""
-        self._database.run(
-            _SQL["reverse"],
-            {
-                "operation_id": operation_id,
-                "reference": _new_reference(),
-                "now": self._clock.now(),
-            },
-        )
+        self._memory.reverse(operation_id)
 
     def notices(self, limit: int) -> list[Notice]:
-        """Nothing: all that it answers is final."""
-        return []
+        """What became of refunds that were pending, or turned out otherwise."""
+        return self._memory.notices(limit)
 
     def acknowledge(self, operation_ids: list[UUID]) -> None:
-        """Nothing was told."""
+        """Tell these no more."""
+        self._memory.acknowledge(operation_ids)
 
     def cost(self, amount: Money) -> Money:
         """1.8 % of the amount."""
         return amount.share(_COST_BASIS_POINTS)
 
-    def _decide(
-        self, operation_id: UUID, kind: str, token: str | None, amount: Money | None
-    ) -> Outcome:
-        row = self._database.one(
-            _SQL["decide"],
-            {
-                "operation_id": operation_id,
-                "kind": kind,
-                "reference": _new_reference(),
-                "token": token,
-                "amount": 0 if amount is None else amount.amount,
-                "currency": "" if amount is None else amount.currency.code,
-                "now": self._clock.now(),
-            },
-        )
-        assert row is not None
-        if row["scenario"] in ("timeout_approved", "timeout_declined"):
-            self._sleep(self._timeout_s)
-            raise Unknown("no answer in time")
-        if row["scenario"] == "slow":
-            self._sleep(_SLOW_S)
-        return _outcome(row["approved"], row["reference"], row["decline_code"])
+    def _answer(self, done: Recorded, fate: Fate | None, *, times_out: str) -> Reply:
+        if fate is not None or (done.is_new and done.scenario == times_out):
+            self._conduct.never(self._sleep)
+        self._conduct.answer_after(self._conduct.latency_s, self._sleep)
+        return done.reply
 
 
-def _new_reference() -> str:
-    return f"ch_{secrets.token_hex(12)}"
-
-
-def _outcome(approved: bool, reference: str, decline_code: str | None) -> Outcome:
-    if approved:
-        return Approved(reference)
-    return Declined(decline_code or "generic_decline", reference)
+def _forced(fate: Fate | None) -> str | None:
+    return "processing_error" if fate == "declined" else None

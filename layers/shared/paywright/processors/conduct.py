@@ -1,0 +1,50 @@
+"""How simulated processors behave beyond what their cards and accounts say: slow, or silent."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal, NoReturn
+from uuid import UUID
+
+from paywright.processors.base import Unknown
+
+Fate = Literal["approved", "declined"]
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """How a simulated processor behaves, whatever card it is asked about.
+
+    An answer that takes `timeout_s` or longer is not waited for. `failure_rate` is the part of
+    requests that get no answer in time, half of them approved. `notice_after` is business time.
+    """
+
+    timeout_s: float
+    latency_s: float = 0.0
+    failure_rate: float = 0.0
+    notice_after: timedelta = timedelta(hours=1)
+
+    def fate(self, operation_id: UUID) -> Fate | None:
+        """What befalls a request by chance: the same for the same operation, in every run."""
+        if self.failure_rate == 0:
+            return None
+        digest = hashlib.blake2b(operation_id.bytes, digest_size=8).digest()
+        if int.from_bytes(digest[:7], "big") / 2**56 >= self.failure_rate:
+            return None
+        return "approved" if digest[7] % 2 else "declined"
+
+    def answer_after(self, takes_s: float, sleep: Callable[[float], None] = time.sleep) -> None:
+        """Let an answer take its time; raise Unknown when that is too long to wait for."""
+        if takes_s >= self.timeout_s:
+            self.never(sleep)
+        if takes_s > 0:
+            sleep(takes_s)
+
+    def never(self, sleep: Callable[[float], None] = time.sleep) -> NoReturn:
+        """Wait for an answer in vain."""
+        sleep(self.timeout_s)
+        raise Unknown("no answer in time")
