@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import fastapi
 from mangum import Mangum
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 import ledger_routes
 import payment_routes
 import refund_routes
+from payment_methods import CreatePaymentMethod, details
 from paywright.customers.store import Customers, NewCustomer
-from paywright.errors import CardRefused, InvalidField, ProcessorUnavailable
+from paywright.errors import CardRefused, ProcessorUnavailable
 from paywright.http.fields import Metadata, RequestModel, ShortText
 from paywright.http.messages import Request
 from paywright.merchants.profile import profile
 from paywright.payments.models import Answer, Caller, RequestContext
-from paywright.processors.base import Card, CardInvalid, Unavailable
+from paywright.processors.base import CardInvalid, Unavailable, Unknown
 from paywright.wiring import platform
 from serving import id_in_path, serve, shown
 
@@ -33,22 +34,6 @@ class CreateCustomer(RequestModel):
     name: ShortText | None = None
     email: ShortText | None = None
     metadata: Metadata = Field(default_factory=dict)
-
-
-class CardInput(RequestModel):
-    """A card as its holder typed it."""
-
-    number: SecretStr = Field(min_length=12, max_length=19)
-    exp_month: int = Field(ge=1, le=12)
-    exp_year: int = Field(ge=2000, le=2100)
-    cvc: SecretStr | None = Field(default=None, min_length=3, max_length=4)
-
-
-class CreatePaymentMethod(RequestModel):
-    """The body of POST /v1/customers/{id}/payment_methods."""
-
-    type: str = Field(pattern="^card$")
-    card: CardInput
 
 
 @app.post("/v1/customers")
@@ -75,18 +60,20 @@ async def get_customer(raw: fastapi.Request, customer_id: str) -> fastapi.Respon
 
 @app.post("/v1/customers/{customer_id}/payment_methods")
 async def add_payment_method(raw: fastapi.Request, customer_id: str) -> fastapi.Response:
-    """Tokenize a card and keep its token."""
+    """Tokenize a card or a bank account and keep its token."""
 
     def service(request: Request, caller: Caller, context: RequestContext) -> Answer:
-        card = _card(request.parse(CreatePaymentMethod).card)
+        body = request.parse(CreatePaymentMethod)
+        given = details(body)
         if caller.livemode:
             raise ProcessorUnavailable("No processor for live mode is configured.")
         owner = id_in_path("cus", customer_id)
+        processor = platform().payments.processors.for_method(body.type)
         try:
-            return _customers().add_card(caller, owner, card, platform().processor, context)
+            return _customers().add_method(caller, owner, given, processor, context)
         except CardInvalid as error:
             raise CardRefused(decline_code=error.code, param="card") from None
-        except Unavailable:
+        except (Unavailable, Unknown):
             raise ProcessorUnavailable from None
 
     return await serve(raw, service)
@@ -105,12 +92,3 @@ async def get_profile(raw: fastapi.Request) -> fastapi.Response:
 def _customers() -> Customers:
     wired = platform()
     return Customers(wired.database, wired.pii_key, wired.clock, wired.ids)
-
-
-def _card(given: CardInput) -> Card:
-    number = given.number.get_secret_value()
-    cvc = None if given.cvc is None else given.cvc.get_secret_value()
-    for param, digits in (("card.number", number), ("card.cvc", cvc)):
-        if digits is not None and not (digits.isascii() and digits.isdigit()):
-            raise InvalidField(f"{param}: only digits.", param=param)
-    return Card(number, given.exp_month, given.exp_year, cvc)

@@ -106,7 +106,9 @@ def add_card(servers: Servers, url: str, valkey_url: str, caller: Caller) -> uui
     customer_id = parse_typeid("cus", json.loads(made.body)["id"])
     assert customer_id is not None
     card = Card("4242424242424242", 12, 2040, None)
-    added = customers.add_card(caller, customer_id, card, platform.processor, context)
+    added = customers.add_method(
+        caller, customer_id, card, platform.payments.processors.for_method("card"), context
+    )
     platform.database.close()
     platform.cache.close()
     method = parse_typeid("pm", json.loads(added.body)["id"])

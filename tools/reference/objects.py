@@ -243,14 +243,26 @@ class CardDetails(TypedDict):
     exp_year: Annotated[int, Field(ge=2000, le=2100)]
 
 
+class BankAccountDetails(TypedDict):
+    """What can be shown of a bank account."""
+
+    bank_name: Annotated[str | None, Field(description="Null where the processor knows none.")]
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$", description="ISO 3166-1.")]
+    currency: CurrencyCode
+    last_four: Annotated[str, Field(pattern="^[0-9A-Z]{4}$")]
+
+
 class PaymentMethod(TypedDict):
-    """A card that a customer pays with; its number stays with the processor."""
+    """A card or a bank account that a customer pays with; its number stays with the processor."""
 
     id: PaymentMethodId
     object: Literal["payment_method"]
-    type: Literal["card"]
+    type: Annotated[
+        Literal["card", "bank_account"], Field(description="Also the name of the field with more.")
+    ]
     customer_id: CustomerId
-    card: CardDetails
+    card: NotRequired[CardDetails]
+    bank_account: NotRequired[BankAccountDetails]
     is_default: Annotated[bool, Field(description="True for a customer's first.")]
     created_at: Timestamp
     livemode: Livemode

@@ -304,7 +304,26 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                         "exp_year": 2034,
                         "cvc": "123",
                     },
-                }
+                },
+                "American account": {
+                    "type": "bank_account",
+                    "bank_account": {
+                        "account_number": "000123456789",
+                        "routing_number": "110000000",
+                        "country": "US",
+                        "currency": "usd",
+                        "account_holder_name": "Ada Lovelace",
+                    },
+                },
+                "IBAN": {
+                    "type": "bank_account",
+                    "bank_account": {
+                        "iban": "DE89370400440532013000",
+                        "country": "DE",
+                        "currency": "eur",
+                        "account_holder_name": "Ada Lovelace",
+                    },
+                },
             },
         ),
         "cus",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from paywright.errors import catalogue
+from paywright.processors import test_accounts
 from paywright.processors.test_cards import DESCRIPTIONS, SCENARIOS
 
 _NOTE: Final = "<!-- Made by `make docs`: change the code it is made from, not this page. -->"
@@ -59,7 +60,44 @@ refused when the card is added, with 402 `invalid_card` and `incorrect_number`; 
 month is over, with `expired_card`.
 
 Where no answer came in time the payment is `pending`, with `pending_reason` `processor_unknown`:
-nobody knows yet. The platform asks the processor until it does, and an event tells.
+nobody knows yet. The platform asks the processor until it does, and an event tells. Where a request
+never arrived that takes a day: it is reversed first, lest it still come. `paywright clock advance`
+makes the day pass.
+
+The processor keeps books of its own. It refuses what goes beyond them with `amount_exceeds_hold`,
+`amount_exceeds_captured`, `already_captured`, `already_voided`, `not_captured`,
+`currency_mismatch` or `charge_not_found`, whatever the platform thinks.
+
+## Bank accounts
+
+A debit of a bank account is `pending` until it is confirmed or returned: after four business days
+in the US (ACH), after two in Europe (SEPA). Saturdays and Sundays do not count, and the days pass
+with `paywright clock advance` too. American accounts go with the routing number 110000000.
+
+"""
+
+_TRANSFERRING: Final = """
+Every other valid account is confirmed. An IBAN must have its country's length and check digits, a
+routing number its own check digit; the currency is `eur` for an IBAN and `usd` in the US.
+
+## A processor that is slow, or silent
+
+On a laptop the simulated processors can be made worse, for all cards and accounts:
+
+```sh
+.venv/bin/paywright up --param SimulatorLatencyMs=100 --param SimulatorFailureRate=0.05
+```
+
+| parameter | |
+| --- | --- |
+| `SimulatorLatencyMs` | how long an answer takes |
+| `SimulatorFailureRate` | the part of requests that get no answer in time, 0 to 1 |
+| `ProcessorTimeoutS` | how long an answer is waited for |
+| `SimulatorNoticeAfterS` | until a refund of the cards above ends, 3600 unless given |
+| `AchBusinessDays`, `SepaBusinessDays` | until a debit is decided |
+
+Of the requests without an answer to the card processor half were approved, and half declined with
+`processing_error`. Which ones depends on the operation's id alone.
 """
 
 
@@ -75,14 +113,33 @@ def errors_page() -> str:
 
 
 def testing_page() -> str:
-    """docs/testing.md: the test cards and what each of them does."""
-    rows = ((_grouped(number), _happens(scenario)) for number, scenario in SCENARIOS.items())
-    return f"{_NOTE}\n\n{_TESTING}\n{_table(('number', 'what happens'), rows)}{_TOKENIZING}"
+    """docs/testing.md: the test cards and accounts, and what each of them does."""
+    cards = ((_grouped(number), _happens(scenario)) for number, scenario in SCENARIOS.items())
+    accounts = (
+        (number, _becomes(scenario)) for number, scenario in test_accounts.SCENARIOS.items()
+    )
+    return (
+        f"{_NOTE}\n\n{_TESTING}\n{_table(('number', 'what happens'), cards)}{_TOKENIZING}"
+        f"{_table(('account', 'what happens'), accounts)}{_TRANSFERRING}"
+    )
 
 
 def _happens(scenario: str) -> str:
     kind, _, decline_code = scenario.partition(":")
     return f"declined: `{decline_code}`" if kind == "declined" else DESCRIPTIONS[scenario]
+
+
+def _becomes(scenario: str) -> str:
+    kind, _, code = scenario.partition(":")
+    if kind == "returned":
+        return f"returned with `{code}`: {test_accounts.RETURN_CODES[code]}"
+    if kind == "returned_later":
+        reason = test_accounts.RETURN_CODES[code]
+        return f"confirmed; as many days later it comes back with `{code}`: {reason}"
+    return {
+        "confirmed": "confirmed",
+        "timeout": "no answer in time; a debit on its way can only be reversed",
+    }[kind]
 
 
 def _grouped(number: str) -> str:

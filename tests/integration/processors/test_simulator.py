@@ -77,6 +77,11 @@ def test_what_it_never_authorized_it_does_not_know(simulator: Simulator) -> None
         assert refund(simulator, reference, 5) == "charge_not_found"
 
 
+def test_a_token_of_nobodys_is_refused(simulator: Simulator) -> None:
+    reply = simulator.authorize(uuid.uuid4(), token="sim_no", amount=usd(5), capture=True)
+    assert code(reply) == "card_not_found"
+
+
 def test_another_currency_is_refused(simulator: Simulator) -> None:
     held, taken = hold(simulator, 100), sale(simulator, 100)
     euros = Money(50, EUR)

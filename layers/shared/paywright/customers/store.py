@@ -1,4 +1,4 @@
-"""Customers and their payment methods: created once, shown, never with a card number."""
+"""Customers and their payment methods: created once, shown, never with a number that pays."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from paywright.ids import IdSource, typeid
 from paywright.payments.completion import KEY_LIFETIME
 from paywright.payments.models import Answer, Caller, RequestContext, to_json
 from paywright.payments.operation import replay
-from paywright.processors.base import Card, Processor, Tokenized
+from paywright.processors.base import Card, Details, Tokenized
+from paywright.processors.registry import Guarded
 
 _SQL = load(__file__)
 _CREATED = 201
@@ -100,31 +101,34 @@ class Customers:
             "livemode": row["livemode"],
         }
 
-    def add_card(
+    def add_method(
         self,
         caller: Caller,
         customer_id: UUID,
-        card: Card,
-        processor: Processor,
+        details: Details,
+        processor: Guarded,
         context: RequestContext,
     ) -> Answer:
-        """Have a card tokenized and keep the token; raise NotFound, or what tokenizing raises."""
+        """Have a card or a bank account tokenized and keep the token.
+
+        Raise NotFound, or what tokenizing raises.
+        """
         mine = {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "id": customer_id}
         if self._database.one(_SQL["customer_exists"], mine) is None:
             raise NotFound
-        token = processor.tokenize(card)
+        token = processor.call(lambda processor: processor.tokenize(details))
         method_id, now = self._ids.new(), self._clock.now()
+        kind, shown = _shown(details, token)
         parameters = {
+            **dict.fromkeys(("brand", "exp_month", "exp_year", "bank_name", "country", "currency")),
+            **shown,
             "id": method_id,
+            "type": kind,
             "customer_id": customer_id,
             "processor": processor.name,
             "token": token.token,
             "fingerprint": token.fingerprint,
             "risk": token.risk,
-            "brand": token.brand,
-            "last_four": token.last_four,
-            "exp_month": card.exp_month,
-            "exp_year": card.exp_year,
             "entity_type": "payment_method",
         }
 
@@ -135,9 +139,9 @@ class Customers:
             return {
                 "id": typeid("pm", method_id),
                 "object": "payment_method",
-                "type": "card",
+                "type": kind,
                 "customer_id": typeid("cus", customer_id),
-                "card": _shown_card(card, token),
+                kind: shown,
                 "is_default": row["is_default"],
                 "created_at": rfc3339(now),
                 "livemode": caller.livemode,
@@ -182,10 +186,17 @@ class Customers:
         return answer
 
 
-def _shown_card(card: Card, token: Tokenized) -> dict[str, Any]:
-    return {
-        "brand": token.brand,
+def _shown(details: Details, token: Tokenized) -> tuple[str, dict[str, Any]]:
+    if isinstance(details, Card):
+        return "card", {
+            "brand": token.brand,
+            "last_four": token.last_four,
+            "exp_month": details.exp_month,
+            "exp_year": details.exp_year,
+        }
+    return "bank_account", {
+        "bank_name": token.bank_name,
+        "country": details.country,
+        "currency": details.currency.code,
         "last_four": token.last_four,
-        "exp_month": card.exp_month,
-        "exp_year": card.exp_year,
     }

@@ -22,9 +22,10 @@ SELECT 1 FROM customers
 -- A customer's first payment method is the default one.
 INSERT INTO payment_methods
     (merchant_id, id, livemode, customer_id, type, processor, token_vault_ref, fingerprint, risk,
-     brand, last_four, exp_month, exp_year, is_default, created_at)
-SELECT %(merchant_id)s, %(id)s, %(livemode)s, %(customer_id)s, 'card', %(processor)s, %(token)s,
+     brand, last_four, exp_month, exp_year, bank_name, country, currency, is_default, created_at)
+SELECT %(merchant_id)s, %(id)s, %(livemode)s, %(customer_id)s, %(type)s, %(processor)s, %(token)s,
        %(fingerprint)s, %(risk)s, %(brand)s, %(last_four)s, %(exp_month)s, %(exp_year)s,
+       %(bank_name)s, %(country)s, %(currency)s,
        NOT EXISTS (SELECT FROM payment_methods
                     WHERE merchant_id = %(merchant_id)s AND customer_id = %(customer_id)s),
        %(now)s

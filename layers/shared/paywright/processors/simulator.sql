@@ -12,6 +12,7 @@ WITH decided AS (
            verdict.decline_code IS NULL, verdict.decline_code, %(now)s
       FROM (SELECT CASE
                 WHEN %(decline_code)s::text IS NOT NULL THEN %(decline_code)s
+                WHEN card.token IS NULL THEN 'card_not_found'
                 WHEN card.scenario LIKE 'declined:%%' THEN substr(card.scenario, 10)
                 WHEN card.scenario = 'timeout_declined' THEN 'generic_decline'
                 WHEN card.scenario = 'alternates' AND (
