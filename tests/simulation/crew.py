@@ -150,7 +150,8 @@ def _card(platform: Platform, caller: Caller) -> uuid.UUID:
     customer_id = parse_typeid("cus", json.loads(made.body)["id"])
     assert customer_id is not None
     card = Card("4242424242424242", 12, 2040, None)
-    added = customers.add_card(caller, customer_id, card, platform.processor, context())
+    processor = platform.payments.processors.for_method("card")
+    added = customers.add_method(caller, customer_id, card, processor, context())
     method = parse_typeid("pm", json.loads(added.body)["id"])
     assert method is not None
     return method
