@@ -21,9 +21,9 @@ from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
 from emulator.aws import account_id
 from emulator.logs import Kind, LogWriter
 from emulator.metrics import Type
+from emulator.options import parse
 from emulator.own_endpoint import own_endpoint
 from emulator.runtime import RuntimeSettings
-from emulator.runtime.clients import Client
 from emulator.services import ServiceError
 from emulator.template.errors import TemplateError
 from emulator.template.model import Application
@@ -34,7 +34,7 @@ _COLLECT_AFTER = 20_000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run until a signal; the exit code."""
-    options = _options(argv)
+    options = parse(argv)
     try:
         with _endpoint(options) as endpoint:
             return uvloop.run(_run(options, endpoint))
@@ -173,119 +173,6 @@ def _write_ready(path: Path, emulator: Emulator) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_text(json.dumps(content) + "\n")
     temporary.replace(path)
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
-def _count_pair(text: str) -> tuple[str, str]:
-    name, value = _pair(text)
-    if not value.isdigit():
-        raise argparse.ArgumentTypeError(f"{text!r} is not FUNCTION=COUNT")
-    return name, value
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65_535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port")
-    return int(text)
-
-
-def _options(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m emulator", description=__doc__)
-    add = parser.add_argument
-    add("--template", type=Path, required=True, metavar="PATH", help="the SAM template")
-    add("--port", type=_port, default=3000, help="of the HTTP API; 0: any (default 3000)")
-    add("--lambda-port", type=_port, default=3001, help="of Lambda's API (default 3001)")
-    add("--host", default="127.0.0.1", help="address of the HTTP API (default 127.0.0.1)")
-    add(
-        "--param",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="value of a template parameter",
-    )
-    add(
-        "--params-file",
-        type=Path,
-        metavar="PATH",
-        help="JSON object of parameter values; unlike --param it keeps secrets out of `ps`",
-    )
-    add(
-        "--env",
-        type=_pair,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="environment variable for every function, over the template's",
-    )
-    add(
-        "--aws-endpoint",
-        metavar="URL",
-        help="where queues, buses and schedules live (default $AWS_ENDPOINT_URL; without either"
-        " one is started if the template needs it)",
-    )
-    add(
-        "--aws-data-dir",
-        type=Path,
-        metavar="PATH",
-        help="keeps what the endpoint that is started holds; without it that ends with it",
-    )
-    add(
-        "--max-environments",
-        type=_positive,
-        default=RuntimeSettings.max_environments,
-        metavar="N",
-        help="environments of one function at most (default %(default)s)",
-    )
-    add(
-        "--prewarm",
-        type=_count_pair,
-        action="append",
-        default=[],
-        metavar="FUNCTION=N",
-        help="environments to keep ready",
-    )
-    add(
-        "--clock-file",
-        type=Path,
-        metavar="PATH",
-        help="eight bytes that say how far the clock is ahead; without it a moved clock is"
-        " forgotten at the end",
-    )
-    add(
-        "--state-file",
-        type=Path,
-        metavar="PATH",
-        help="what schedules have fired, so that a restart neither repeats nor passes over any",
-    )
-    add(
-        "--runtime-client",
-        type=Client,
-        choices=list(Client),
-        default=Client.AUTO,
-        help="what runs the handlers (default: awslambdaric where it is installed, else python)",
-    )
-    add("--no-reload", action="store_true", help="ignore changes of code and template")
-    add(
-        "--ready-file",
-        type=Path,
-        metavar="PATH",
-        help="written as JSON once everything is up: pid and the URLs",
-    )
-    add("--log-format", choices=["text", "json"], default="text")
-    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":

@@ -14,15 +14,13 @@ from enum import Enum, auto
 from typing import Protocol
 
 from emulator.http1 import HttpServer, Limits, Request
-from emulator.logs import Kind, timestamp
-from emulator.metrics import EMF_MARK
 from emulator.runtime import clients, reports, variables
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
-from emulator.runtime.lines import MAX_OUTPUT_BYTES, LineSplitter
 from emulator.runtime.memory import Footprint, seconds_until_look
 from emulator.runtime.process import ChildProcess
 from emulator.runtime.reports import Failure, Phase
 from emulator.runtime.surroundings import Surroundings
+from emulator.runtime.transcript import Transcript
 from emulator.template.model import Function
 
 # Lambda's quotas page: 6 MB for a synchronous response; the figure is the one in its error message.
@@ -40,6 +38,8 @@ _LIMITS = Limits(
 _NEXT = b"/2018-06-01/runtime/invocation/next"
 _INVOCATION = b"/2018-06-01/runtime/invocation/"
 _INIT_ERROR = b"/2018-06-01/runtime/init/error"
+# An INIT that crashes leaves nothing to look at; by then an interpreter is loaded.
+_FIRST_LOOK_S = 0.02
 _ACCEPTED = b'{"status":"OK"}'
 
 
@@ -92,15 +92,13 @@ class Environment:
         self._number = number
         self._owner = owner
         self._around = around
-        self._sink = around.sink
         self._init_s = init_s if phase is Phase.INIT else float(function.timeout_s)
         self._loop = asyncio.get_running_loop()
         self._api = HttpServer(self._handle, _LIMITS)
         self._process: ChildProcess | None = None
         self._tmp_dir = around.tmp_root / f"{function.name}-{number}"
-        self._lines = LineSplitter(self._on_line)
+        self._log = Transcript(function.name, around)
         self._next: Request | None = None
-        self._invocation: Invocation | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._started_at = 0.0
         self._init_began = time.perf_counter()
@@ -125,7 +123,7 @@ class Environment:
                     number=self._number,
                     extra=self._around.extra_variables,
                 ),
-                on_output=self._lines.feed,
+                on_output=self._log.feed,
                 on_exit=self._exited,
             )
         except (OSError, ValueError) as error:
@@ -137,9 +135,10 @@ class Environment:
         if self.state is State.ENDED:
             self._process.kill()  # told to end while it was being started
             return
-        self._platform(reports.init_start(self._around.region))
+        self._log.platform(reports.init_start(self._around.region))
         self._timer = self._loop.call_later(self._init_s, self._init_expired)
         self._memory = Footprint(self._process.pid)
+        self._loop.call_later(_FIRST_LOOK_S, self._look_at_memory)
 
     @property
     def pid(self) -> int | None:
@@ -155,7 +154,7 @@ class Environment:
             return False
         function = self.function
         self.state = State.BUSY
-        self._invocation = invocation
+        self._log.invocation = invocation
         self._started_at = time.perf_counter()
         timeout_s: float = function.timeout_s
         if self.phase is Phase.INVOKE:
@@ -174,24 +173,24 @@ class Environment:
         if invocation.client_context is not None:
             headers.append((b"Lambda-Runtime-Client-Context", invocation.client_context.encode()))
         waiting.respond_json(200, invocation.payload, headers)
-        self._platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        self._log.platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
         return True
 
     @property
     def invocation(self) -> Invocation | None:
         """What it is running."""
-        return self._invocation
+        return self._log.invocation
 
     def fail(self, invocation: Invocation) -> None:
         """Settle an invocation with the error of the INIT that ran inside it."""
         failure = self._failure
         assert failure is not None
-        self._invocation = invocation
+        self._log.invocation = invocation
         self._started_at = self._init_began
-        self._platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
-        self._explain(invocation, failure)
+        self._log.platform(f"START RequestId: {invocation.request_id} Version: $LATEST")
+        self._log.explain(invocation, failure)
         self._report(invocation, failure.status, failed=True)
-        self._invocation = None
+        self._log.invocation = None
         invocation.finish(failure.payload(invocation.request_id), "Unhandled")
 
     def check_memory(self, now: float) -> None:
@@ -222,6 +221,7 @@ class Environment:
         elif request.method == "POST" and target.startswith(_INVOCATION):
             self._answered(request, target[len(_INVOCATION) :])
         elif request.method == "POST" and target == _INIT_ERROR:
+            self._look_at_memory()
             self._failure = reports.reported(request.body)
             request.respond_json(202, _ACCEPTED)
         else:
@@ -229,6 +229,7 @@ class Environment:
 
     def _wants_next(self, request: Request) -> None:
         if self.state is State.STARTING:
+            self._look_at_memory()
             self._init_ms = (time.perf_counter() - self._init_began) * 1000
             self._around.metrics.initialized(self.function.name, self._init_ms)
         elif self.state is not State.RETURNING:
@@ -244,7 +245,7 @@ class Environment:
 
     def _answered(self, request: Request, rest: bytes) -> None:
         request_id, _, outcome = rest.partition(b"/")
-        invocation = self._invocation
+        invocation = self._log.invocation
         if invocation is None or request_id != invocation.request_id.encode():
             request.respond_json(
                 400, b'{"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}'
@@ -256,7 +257,7 @@ class Environment:
                 b'"errorType":"RequestEntityTooLarge"}',
             )
             failure = reports.too_large(MAX_RESPONSE_BYTES)
-            self._explain(invocation, failure)
+            self._log.explain(invocation, failure)
             payload = error_payload(failure.error_type, failure.message)
             self._complete(payload, "Unhandled", failure.status)
         else:
@@ -270,17 +271,21 @@ class Environment:
     # -- the end of an invocation
 
     def _complete(self, payload: bytes, function_error: str | None, status: str = "") -> None:
-        invocation = self._invocation
+        invocation = self._log.invocation
         assert invocation is not None
         if self._process is not None:
             self._process.drain()
-        self._flush()
+        self._log.flush()
         self._report(invocation, status, failed=function_error is not None)
-        self._invocation = None
+        self._log.invocation = None
         self._init_ms = None
         self.state = State.RETURNING
         self._owner.completed(self)
         invocation.finish(payload, function_error)
+
+    def _look_at_memory(self) -> None:
+        if self._memory is not None:
+            self._memory.look()
 
     def _exceeded_memory(self) -> bool:
         """Whether its answer comes from more memory than the function may use."""
@@ -292,15 +297,15 @@ class Environment:
     def _ran_out_of_memory(self) -> None:
         assert self._memory is not None
         used_mb, limit_mb = self._memory.peak_mb, self.function.memory_mb
-        self._platform(f"{used_mb} MB used, MemorySize is {limit_mb} MB: killed", level="ERROR")
+        self._log.platform(f"{used_mb} MB used, MemorySize is {limit_mb} MB: killed", level="ERROR")
         self._failure = reports.out_of_memory()
         self.end()
 
     def _report(self, invocation: Invocation, status: str, *, failed: bool) -> None:
         duration_ms = (time.perf_counter() - self._started_at) * 1000
         function, memory = self.function, self._memory
-        self._platform(f"END RequestId: {invocation.request_id}")
-        self._platform(
+        self._log.platform(f"END RequestId: {invocation.request_id}")
+        self._log.platform(
             reports.report(
                 invocation.request_id,
                 duration_ms,
@@ -317,7 +322,7 @@ class Environment:
     def _expired(self) -> None:
         """The function's timeout passed, for its invocation or for asking for the next one."""
         self._timer = None
-        if self._invocation is not None and self._failure is None:
+        if self._log.invocation is not None and self._failure is None:
             self._failure = reports.timed_out(self.function.timeout_s)
         self.end()
 
@@ -330,13 +335,13 @@ class Environment:
     def _exited(self, code: int) -> None:
         assert self._process is not None
         self._around.guard.remove(self._process.pid)
-        self._flush()
+        self._log.flush()
         if self._failure is None:
             reason = reports.failed("Runtime.ExitError", exit_reason(code))
             self._failure = reports.STOPPED if self._is_unwanted else reason
-        invocation = self._invocation
+        invocation = self._log.invocation
         if invocation is not None:
-            self._explain(invocation, self._failure)
+            self._log.explain(invocation, self._failure)
             payload = self._failure.payload(invocation.request_id)
             self._complete(payload, "Unhandled", self._failure.status)
         self._over()
@@ -351,7 +356,7 @@ class Environment:
         self._stop_timer()
         if self._failure is not None and init_failed:
             elapsed_ms = (time.perf_counter() - self._init_began) * 1000
-            self._platform(
+            self._log.platform(
                 reports.init_report(elapsed_ms, self.phase, self._failure), level="ERROR"
             )
         self._owner.ended(self, init_failed)
@@ -367,46 +372,3 @@ class Environment:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    # -- logs
-
-    def _flush(self) -> None:
-        dropped = self._lines.flush()
-        if dropped:
-            text = f"{dropped} bytes of output were dropped: the log keeps {MAX_OUTPUT_BYTES}"
-            self._platform(f"{text} of one invocation", level="WARNING")
-
-    def _explain(self, invocation: Invocation, failure: Failure) -> None:
-        """Say in the log what ended an invocation, unless the runtime has said it itself."""
-        if failure.status == reports.TIMED_OUT:
-            now = timestamp(time.time())
-            line = f"{now} {invocation.request_id} {failure.message}"
-        elif failure.reported is None:
-            line = f"RequestId: {invocation.request_id} Error: {failure.message}"
-            line += f"\n{failure.error_type}"
-        else:
-            return
-        self._platform(line, level="INFO" if failure is reports.STOPPED else "ERROR")
-
-    def _on_line(self, line: str) -> None:
-        if EMF_MARK in line:
-            self._around.metrics.emf(line)
-        self._log(Kind.FUNCTION, line, "INFO")
-
-    def _platform(self, line: str, *, level: str = "INFO") -> None:
-        self._log(Kind.PLATFORM, line, level)
-
-    def _log(self, kind: Kind, line: str, level: str) -> None:
-        invocation, name = self._invocation, self.function.name
-        if invocation is None:
-            self._sink(kind, line, function=name, level=level)
-            return
-        invocation.note(line)
-        self._sink(
-            kind,
-            line,
-            function=name,
-            request_id=invocation.request_id,
-            level=level,
-            trace_id=invocation.trace_id,
-        )

@@ -49,8 +49,12 @@ class Footprint:
         self._unseen_ms += duration_ms
         if self._unseen_ms >= _UNSEEN_MS:
             self._unseen_ms = 0.0
-            self._peak_mb = max(self._peak_mb, self._high_water_mb())
+            self.look()
         return self.peak_mb
+
+    def look(self) -> None:
+        """Note the most that the process itself ever used, for when it is gone."""
+        self._peak_mb = max(self._peak_mb, self._high_water_mb())
 
     def measure(self, limit_mb: int) -> float:
         """Return what process and descendants use now, counting shared pages once."""

@@ -15,6 +15,7 @@ from enum import StrEnum
 from emulator.runtime.invocation import error_payload
 
 TIMED_OUT = "Status: timeout"
+_LONGEST_TOLD = 4_096
 
 
 class Phase(StrEnum):
@@ -55,6 +56,17 @@ def reported(body: bytes) -> Failure:
     except (ValueError, TypeError, KeyError):
         error_type = "Runtime.Unknown"
     return failed(str(error_type), "INIT failed", body)
+
+
+def told(body: bytes) -> str:
+    """Return an error that a runtime reported, as it prints it: type, message and traceback."""
+    try:
+        error = json.loads(body)
+        line = f"[ERROR] {error['errorType']}: {error['errorMessage']}"
+        trace = "".join(error.get("stackTrace") or ())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return f"[ERROR] {body[:_LONGEST_TOLD].decode(errors='replace')}"
+    return f"{line}\nTraceback (most recent call last):\n{trace}".rstrip() if trace else line
 
 
 def timed_out(limit_s: float) -> Failure:

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from emulator.invocations import InvokeResult
 from emulator.logs import Kind
 from emulator.runtime import Runtime
@@ -87,3 +89,20 @@ async def test_nothing_looks_while_nothing_runs(logs: LogKeeper) -> None:
         await _mishap(runtime, "chatter")
         watch = runtime.pool("mishap")._memory
         await eventually(lambda: watch._timer is None)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nheld = bytes(range(256)) * 4 * 1024 * 60\ndef handler(e, c): os._exit(3)\n",
+        "held = bytes(range(256)) * 4 * 1024 * 60\nimport nothing_of_that_name\n",
+    ],
+)
+async def test_what_crashes_at_once_is_reported_with_what_it_used(
+    logs: LogKeeper, tmp_path: Path, code: str
+) -> None:
+    (tmp_path / "app.py").write_text(code)
+    async with runtime_of(function_of("crashing", tmp_path), logs=logs) as runtime:
+        for _ in range(2):
+            assert (await runtime.invoke("crashing", b"{}")).function_error == "Unhandled"
+    assert [_used_mb(report) > 60 for report in _reports(logs)] == [True, True]

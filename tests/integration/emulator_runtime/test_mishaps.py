@@ -102,6 +102,12 @@ async def test_init_that_fails_is_run_again_inside_the_invocation(
     assert lines[:12] == [*first, *end, *again, *end]
     report = next(text for text in logs.texts() if text.startswith("REPORT"))
     assert report.endswith(failed)
+    (said,) = [
+        line.message
+        for line in logs.lines
+        if line.request_id == result.request_id and line.level == "ERROR"
+    ]
+    assert _error(result)["errorMessage"].split("Error: ")[-1] in said, "also under its own id"
     assert "Init Duration" not in report
 
 
