@@ -20,7 +20,7 @@ from cli.api import call
 from cli.errors import Failure
 from cli.invoke import invoke
 from cli.logs import w3c, xray
-from cli.state import Urls
+from cli.state import Emulated
 
 _BATCH = 10
 """Messages of one SendMessageBatch."""
@@ -46,7 +46,7 @@ class Arrived:
 
 
 def send(
-    event: Any, urls: Urls, *, trace: str, function: str | None = None, bus: str | None = None
+    event: Any, urls: Emulated, *, trace: str, function: str | None = None, bus: str | None = None
 ) -> Arrived:
     """Send an event the way that one of its form arrives; Failure if there is no such way here.
 
@@ -79,7 +79,7 @@ def send(
     )
 
 
-def _request(event: Mapping[str, Any], urls: Urls, trace: str) -> Arrived:
+def _request(event: Mapping[str, Any], urls: Emulated, trace: str) -> Arrived:
     """Send the HTTP request that the gateway would have made this event of."""
     try:
         method = str(event["requestContext"]["http"]["method"])
@@ -89,6 +89,8 @@ def _request(event: Mapping[str, Any], urls: Urls, trace: str) -> Arrived:
             body = base64.b64decode(body, validate=True)
     except (KeyError, TypeError, ValueError) as error:
         raise Failure(f"This event of an HTTP API is incomplete: {error!r}.") from None
+    if urls.gateway_url is None:
+        raise Failure("The application that runs here has no HTTP API.")
     target = path + (f"?{event['rawQueryString']}" if event.get("rawQueryString") else "")
     given = event.get("headers") or {}
     headers = {
@@ -111,7 +113,7 @@ def _request(event: Mapping[str, Any], urls: Urls, trace: str) -> Arrived:
     )
 
 
-def _messages(records: Sequence[Any], urls: Urls, trace: str) -> Arrived:
+def _messages(records: Sequence[Any], urls: Emulated, trace: str) -> Arrived:
     """Put the messages of an SQS event on their queues."""
     sources = {_source(record) for record in records}
     if sources != {"aws:sqs"}:
@@ -175,7 +177,7 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _entry(event: Mapping[str, Any], urls: Urls, trace: str, bus: str | None) -> Arrived:
+def _entry(event: Mapping[str, Any], urls: Emulated, trace: str, bus: str | None) -> Arrived:
     """Put an event on its bus, which its form does not name."""
     events = aws.client("events", urls)
     with aws.told():
@@ -214,7 +216,7 @@ def _bus_of(event: Mapping[str, Any], names: Sequence[str]) -> str:
     return own[0] if own else "default"
 
 
-def _schedule(event: Mapping[str, Any], urls: Urls) -> Arrived:
+def _schedule(event: Mapping[str, Any], urls: Emulated) -> Arrived:
     """Fire the schedule, or the rule, that the event names."""
     try:
         resource = str(event["resources"][0]).partition(":")[2].rpartition(":")[2]

@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cli.errors import Failure
-from cli.state import Urls
+from cli.state import Emulated, Urls
 
-Place = Urls | str | None
-"""Where a command works: the running system, an endpoint's URL, or (None) AWS."""
+Place = Emulated | str | None
+"""Where a command works: what runs here, an endpoint's URL, or (None) AWS."""
 
 _LOCALSTACK = ".localhost.localstack.cloud"  # names 127.0.0.1 everywhere
 _CONNECT_TIMEOUT_S = 5
@@ -22,7 +22,7 @@ _READ_TIMEOUT_S = 30  # SQS's longest long poll, and a little
 
 
 def place(endpoint_url: str | None, on_aws: bool) -> Place:
-    """What a command's options choose; without any, the running system (Failure if none runs)."""
+    """What a command's options choose; without any, what runs here (Failure if nothing does)."""
     if endpoint_url and on_aws:
         raise Failure("--endpoint-url and --aws exclude each other.")
     if on_aws:
@@ -31,18 +31,18 @@ def place(endpoint_url: str | None, on_aws: bool) -> Place:
         if urlsplit(endpoint_url).scheme not in ("http", "https"):
             raise Failure("--endpoint-url takes a URL such as http://127.0.0.1:4566.")
         return endpoint_url
-    from cli.paths import Home  # noqa: PLC0415 - only here
-    from cli.state import require_running  # noqa: PLC0415
+    from cli.addressed import addressed  # noqa: PLC0415 - only here
+    from cli.paths import Home  # noqa: PLC0415
 
-    return require_running(Home.find())
+    return addressed(Home.find())
 
 
 def client(service: str, where: Place) -> Any:
     """A boto3 client of one service.
 
-    The running system is met with the credentials and the region that its emulator has. A loopback
-    endpoint gets dummies for what the environment does not give; any other one, and AWS, the
-    user's own: Failure if there are none.
+    The running Paywright is met with the credentials and the region that its emulator has. A
+    loopback endpoint gets dummies for what the environment does not give; any other one, and AWS,
+    the user's own. Failure if there are none, or if what runs here has no endpoint.
     """
     boto3: Any = import_module("boto3")  # here: it takes a third of a second
     config: Any = import_module("botocore.config").Config(
@@ -51,7 +51,7 @@ def client(service: str, where: Place) -> Any:
         retries={"total_max_attempts": 3, "mode": "standard"},
         ignore_configured_endpoint_urls=True,
     )
-    endpoint = where.aws_endpoint_url if isinstance(where, Urls) else where
+    endpoint = _endpoint(where)
     with told():
         session = boto3.Session(**_settings(where))
         return session.client(service, endpoint_url=endpoint, config=config)
@@ -84,7 +84,7 @@ def _settings(where: Place) -> dict[str, str]:
         from cli.parts import aws_environment  # noqa: PLC0415 - only here
 
         given = aws_environment(where.aws_endpoint_url)
-    endpoint = where.aws_endpoint_url if isinstance(where, Urls) else where
+    endpoint = _endpoint(where)
     if endpoint is None or not _is_loopback(endpoint):
         # botocore itself knows the older AWS_DEFAULT_REGION only.
         return {"region_name": given["AWS_REGION"]} if given.get("AWS_REGION") else {}
@@ -93,6 +93,14 @@ def _settings(where: Place) -> dict[str, str]:
         "aws_secret_access_key": given.get("AWS_SECRET_ACCESS_KEY", "test"),
         "region_name": given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION", "us-east-1"),
     }
+
+
+def _endpoint(where: Place) -> str | None:
+    if not isinstance(where, Emulated):
+        return where
+    if where.aws_endpoint_url is None:
+        raise Failure("The application that runs here has no queues, buses or schedules.")
+    return where.aws_endpoint_url
 
 
 def _is_loopback(url: str) -> bool:

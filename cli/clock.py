@@ -7,10 +7,11 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from cli.addressed import emulator_alone
 from cli.api import call
 from cli.errors import Failure
 from cli.paths import Home
-from cli.state import Urls
+from cli.state import Emulated, Urls, running
 from emulator.clock import Clock, ClockRefused
 
 _UNITS = {"w": "weeks", "d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
@@ -22,7 +23,13 @@ _MOVE_TIMEOUT_S = 60
 
 
 def ahead(home: Home) -> timedelta:
-    """How far business time is ahead of the machine's."""
+    """How far business time is ahead of the machine's.
+
+    Paywright's is kept in a file; another application's emulator, if that is what runs, is asked.
+    """
+    if running(home) is None and (alone := emulator_alone(home)) is not None:
+        answer = call("GET", f"{alone.lambda_url}/_emulator/clock")
+        return timedelta(seconds=answer.body["offset_s"])
     return Clock(home.clock_file).offset if home.clock_file.exists() else timedelta(0)
 
 
@@ -33,17 +40,18 @@ def show(home: Home) -> dict[str, Any]:
     return {"now": now.isoformat(timespec="milliseconds"), "offset_s": offset.total_seconds()}
 
 
-def advance(home: Home, urls: Urls, step: timedelta) -> dict[str, Any]:
+def advance(home: Home, urls: Emulated, step: timedelta) -> dict[str, Any]:
     """Move the running system's clock; what time it is then, and how many schedules became due.
 
-    The database gets its partitions up to three months beyond that time first: what is written
-    then has a place. Raises Failure if the clock may not move like that.
+    Paywright's database gets its partitions up to three months beyond that time first: what is
+    written then has a place. Raises Failure if the clock may not move like that.
     """
-    try:
-        until = Clock(home.clock_file).check(step)
-    except ClockRefused as error:
-        raise Failure(str(error)) from None
-    _make_partitions(urls.database_url, until)
+    if isinstance(urls, Urls):
+        try:
+            until = Clock(home.clock_file).check(step)
+        except ClockRefused as error:
+            raise Failure(str(error)) from None
+        _make_partitions(urls.database_url, until)
     answer = call(
         "POST",
         f"{urls.lambda_url}/_emulator/clock",

@@ -36,12 +36,12 @@ def advance(
 ) -> None:
     """Move business time forward, in every function and for every schedule at once."""
     from cli import clock
+    from cli.addressed import addressed
     from cli.paths import Home
-    from cli.state import require_running
 
     by = clock.duration(step)
     home = Home.find()
-    moved = clock.advance(home, require_running(home), by)
+    moved = clock.advance(home, addressed(home), by)
     if as_json:
         print(json.dumps(moved))
         return

@@ -7,13 +7,14 @@ import math
 import secrets
 import time
 
+from cli.addressed import log_of
 from cli.arrival import Arrived, send
 from cli.logfile import Position, size_of
-from cli.logs import Choice, Printer, Watch, log_of
+from cli.logs import Choice, Printer, Watch
 from cli.logview import Painter
 from cli.paths import Home
 from cli.samples import read_event
-from cli.state import Urls
+from cli.state import Emulated
 
 _QUIET_S, _LONGEST_S = 0.7, 10.0
 
@@ -21,7 +22,7 @@ _QUIET_S, _LONGEST_S = 0.7, 10.0
 def fire(
     source: str,
     home: Home,
-    urls: Urls,
+    urls: Emulated,
     *,
     function: str | None = None,
     bus: str | None = None,

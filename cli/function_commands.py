@@ -29,12 +29,12 @@ def invoke(
     Ends with 1 if the function fails, or cannot be invoked.
     """
     from cli import invoke as command
+    from cli.addressed import addressed
     from cli.paths import Home
     from cli.samples import read_event
-    from cli.state import require_running
 
     home = Home.find()
-    urls = require_running(home)
+    urls = addressed(home)
     content = read_event(event, home, urls)
     wait = not (queue or command.is_scheduled(content))
     result = command.invoke(urls.lambda_url, name, content, wait=wait)
@@ -60,13 +60,11 @@ def fire(
 ) -> None:
     """Send an event the way it would arrive: as a request, or by its queue, bus or schedule."""
     from cli import fire as command
+    from cli.addressed import addressed
     from cli.paths import Home
-    from cli.state import require_running
 
     home = Home.find()
-    arrived = command.fire(
-        event, home, require_running(home), function=function, bus=bus, follow=follow
-    )
+    arrived = command.fire(event, home, addressed(home), function=function, bus=bus, follow=follow)
     if not arrived:
         raise typer.Exit(1)
 

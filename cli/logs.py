@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
+from cli.addressed import log_of
 from cli.errors import Failure
 from cli.logfile import Follower, Position, backward, begin, start
 from cli.logview import EMULATOR, GATEWAY, LEVELS, Entry, Painter, Shown, tell
@@ -56,7 +57,10 @@ def show(home: Home, wanted: Wanted, *, follow: bool, as_json: bool | None) -> N
     """
     log = log_of(home)
     if not log.exists() and not follow:
-        raise Failure(f"There is no log yet at {log}: start Paywright with `paywright up`.")
+        raise Failure(
+            f"There is no log yet at {log}: start Paywright with `paywright up`, or another "
+            "application with `paywright emulator`."
+        )
     painter = Painter()
     printer = Printer(painter, as_json=not painter.on_terminal if as_json is None else as_json)
     choice = Choice(
@@ -71,11 +75,6 @@ def show(home: Home, wanted: Wanted, *, follow: bool, as_json: bool | None) -> N
     while follow:
         time.sleep(_POLL_S)
         watch.turn()
-
-
-def log_of(home: Home) -> Path:
-    """The emulator's log, where all of this is."""
-    return home.logs / "emulator.log"
 
 
 def moment(text: str, now: datetime | None = None) -> str:

@@ -161,8 +161,12 @@ def emulator(context: typer.Context) -> None:
     """Run the emulator alone, on any SAM template; takes what `python -m emulator` takes."""
     import os
 
+    from cli.addressed import arguments
+    from cli.paths import Home
+
+    given = arguments(Home.find(), context.args)
     os.execv(  # noqa: S606 - ourselves, with the user's own arguments
-        sys.executable, [sys.executable, "-m", "emulator", *context.args]
+        sys.executable, [sys.executable, "-m", "emulator", *given]
     )
 
 

@@ -43,6 +43,11 @@ class Home:
         return self.folder / "run"
 
     @property
+    def alone(self) -> Path:
+        """What `paywright emulator` leaves: its log and, while it runs, where it is."""
+        return self.folder / "emulator"
+
+    @property
     def state_file(self) -> Path:
         """What runs: processes and URLs."""
         return self.run / "state.json"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from cli.addressed import emulator_alone
 from cli.errors import Failure
 from cli.paths import Home
 from cli.state import Lock, clean_leftovers
@@ -12,7 +13,9 @@ from emulator.services.postgres import data_folders
 
 
 def refuse_while_running(home: Home) -> None:
-    """Raise Failure if a supervisor lives."""
+    """Raise Failure if a supervisor lives, or the emulator of another application."""
+    if emulator_alone(home) is not None:
+        raise Failure("`paywright emulator` is running: stop it first.")
     if home.lock_file.exists():
         lock = Lock(home.lock_file)
         if not lock.acquire():
@@ -32,7 +35,7 @@ def reset(home: Home) -> str:
     if not lock.acquire():
         raise Failure("Paywright is running: stop it first, with `paywright down`.")
     clean_leftovers(home)
-    doomed: list[Path] = [home.data, home.logs, home.run]
+    doomed: list[Path] = [home.data, home.logs, home.run, home.alone]
     doomed += [home.demo_file, home.receiver_file, home.folder / "secrets.json"]
     doomed += data_folders(home.data / "postgresql")
     for path in doomed:

@@ -13,20 +13,21 @@ from cli.api import Merchant
 from cli.errors import Failure
 from cli.merchants import demo
 from cli.paths import Home
-from cli.state import Urls
+from cli.state import Emulated, Urls
 
 _EVENT_LIMIT_BYTES = 6 * 1024 * 1024
 _DECLINED_CARD = "4000000000000002"
 
 
-def read_event(source: str, home: Home, urls: Urls, *, trace: str | None = None) -> bytes:
+def read_event(source: str, home: Home, urls: Emulated, *, trace: str | None = None) -> bytes:
     """The JSON in a file, or in standard input for `-`; Failure if it is none.
 
     The samples in `events/` name what differs from one machine and moment to the next:
     `${API_KEY}`, `${MERCHANT}` and `${PAYMENT_METHOD}` are the demo merchant's,
     `${DECLINED_PAYMENT_METHOD}` is a card of theirs that the bank declines, `${PAYMENT}` a new
     payment on hold, `${EVENT}` a new event's id, `${NOW}` the time, `${TRACE}` the trace's id, and
-    `${UNIQUE}` is new each time. Whatever else stands in an event is left as it is.
+    `${UNIQUE}` is new each time. Whatever else stands in an event is left as it is, and so are the
+    demo merchant's where another application runs.
     """
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
@@ -42,12 +43,15 @@ def read_event(source: str, home: Home, urls: Urls, *, trace: str | None = None)
         b"${TRACE}": lambda: trace or secrets.token_hex(16),
         b"${NOW}": lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         b"${EVENT}": _new_event_id,
-        b"${API_KEY}": lambda: demo(home).api_key,
-        b"${MERCHANT}": lambda: demo(home).id,
-        b"${PAYMENT_METHOD}": lambda: demo(home).payment_method_id,
-        b"${DECLINED_PAYMENT_METHOD}": lambda: _declined_card(home, urls),
-        b"${PAYMENT}": lambda: _new_hold(home, urls),
     }
+    if isinstance(urls, Urls):
+        known |= {
+            b"${API_KEY}": lambda: demo(home).api_key,
+            b"${MERCHANT}": lambda: demo(home).id,
+            b"${PAYMENT_METHOD}": lambda: demo(home).payment_method_id,
+            b"${DECLINED_PAYMENT_METHOD}": lambda: _declined_card(home, urls),
+            b"${PAYMENT}": lambda: _new_hold(home, urls),
+        }
     for name, value in known.items():
         if name in content:
             content = content.replace(name, value().encode())

@@ -15,7 +15,7 @@ from cli import aws, clock
 from cli.api import call
 from cli.errors import Failure
 from cli.paths import Home
-from cli.state import Urls
+from cli.state import Emulated
 from emulator.cron.expressions import ExpressionError, moment
 from emulator.cron.timing import Timing
 
@@ -79,7 +79,7 @@ class Row:
 
 def rows(where: aws.Place) -> list[Row]:
     """Every schedule and scheduled rule."""
-    if isinstance(where, Urls):
+    if isinstance(where, Emulated):
         return [Row(**row) for row in _asked("GET", where, "/_emulator/schedules")["schedules"]]
     from emulator.schedules import jobs  # noqa: PLC0415 - half a second
 
@@ -121,7 +121,7 @@ def of_expression(
 
 def run(where: aws.Place, name: str, group: str | None) -> list[dict[str, Any]]:
     """Fire it now, once; what came of it, target by target."""
-    if not isinstance(where, Urls):
+    if not isinstance(where, Emulated):
         raise Failure("Only a local run can fire a schedule by hand: AWS has no call for it.")
     row = find(where, name, group)[0]
     body = {"name": name, "group": row.group}
@@ -187,7 +187,7 @@ def _text(at: datetime | None) -> str | None:
 
 
 def _asked(
-    method: str, urls: Urls, path: str, body: dict[str, Any] | None = None
+    method: str, urls: Emulated, path: str, body: dict[str, Any] | None = None
 ) -> dict[str, Any]:
     answer = call(
         method,

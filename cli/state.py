@@ -15,11 +15,19 @@ from emulator.services.process import Identity, run
 
 
 @dataclass(frozen=True)
-class Urls:
-    """Where everything is; what `paywright status --json` prints."""
+class Emulated:
+    """Where an emulator serves; None for what its template has nothing of."""
+
+    gateway_url: str | None
+    lambda_url: str
+    aws_endpoint_url: str | None
+
+
+@dataclass(frozen=True)
+class Urls(Emulated):
+    """Where everything of Paywright is; what `paywright status --json` prints."""
 
     gateway_url: str
-    lambda_url: str
     aws_endpoint_url: str
     database_url: str
     valkey_url: str

@@ -11,18 +11,20 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
-from pathlib import Path
+from typing import Any
 
 import uvloop
 
+from emulator import rundir
 from emulator.app import Addresses, Emulator, SinkHandler, StartFailed
 from emulator.aws import account_id
-from emulator.logs import Kind, LogWriter
+from emulator.logs import Kind, LogSink, LogWriter, Tee
 from emulator.metrics import Type
 from emulator.options import parse
 from emulator.own_endpoint import own_endpoint
+from emulator.rundir import RunDir
 from emulator.runtime import RuntimeSettings
 from emulator.services import ServiceError
 from emulator.template.errors import TemplateError
@@ -70,41 +72,70 @@ async def _run(options: argparse.Namespace, endpoint: str | None) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    sink = LogWriter(as_json=options.log_format == "json")
+    async with AsyncExitStack() as exits:
+        folder = RunDir(options.run_dir) if options.run_dir is not None else None
+        if folder is not None:
+            exits.callback(folder.close)
+        writers = _writers(options, folder)
+        for writer in writers:
+            exits.push_async_callback(writer.close)
+        await _serve(options, endpoint, stopped, writers, folder)
+    return 0
+
+
+def _writers(options: argparse.Namespace, folder: RunDir | None) -> list[LogWriter]:
+    """What writes the log: to standard output, and to the folder."""
+    writers = [LogWriter(as_json=options.log_format == "json")]
+    if folder is not None:
+        writers.append(LogWriter(as_json=True, fd=folder.log))
+    return writers
+
+
+async def _serve(
+    options: argparse.Namespace,
+    endpoint: str | None,
+    stopped: asyncio.Event,
+    writers: Sequence[LogWriter],
+    folder: RunDir | None,
+) -> None:
+    """Start, serve until stopped, stop."""
+    sink: LogSink = writers[0] if len(writers) == 1 else Tee(writers)
     logging.basicConfig(level=logging.WARNING, handlers=[SinkHandler(sink)])
     logging.getLogger("emulator").setLevel(logging.INFO)
-    try:
-        emulator = _emulator(options, endpoint, sink)
-        if endpoint is not None:
-            sink(Kind.PLATFORM, f"AWS endpoint: {endpoint}")
-        starting = asyncio.ensure_future(emulator.start())
-        interrupted = asyncio.ensure_future(stopped.wait())
-        await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            return 0
-        interrupted.cancel()
-        _started(starting)
-        emulator.runtime.metrics.read(
-            "log_lines_dropped_total",
-            Type.COUNTER,
-            "Log lines that nobody read in time",
-            lambda: [((), sink.dropped)],
-        )
-        # What is here now stays: collections need not look at it again. A request leaves hardly any
-        # cycles, so that looking every few requests, as Python does, finds nothing.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_COLLECT_AFTER, 20, 100)
-        if options.ready_file is not None:
-            _write_ready(options.ready_file, emulator)
-        await stopped.wait()
-        sink(Kind.PLATFORM, "stopping")
-        await emulator.stop()
-    finally:
-        await sink.close()
-    return 0
+    emulator = _emulator(options, endpoint, sink)
+    if endpoint is not None:
+        sink(Kind.PLATFORM, f"AWS endpoint: {endpoint}")
+    starting = asyncio.ensure_future(emulator.start())
+    interrupted = asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({starting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        return
+    interrupted.cancel()
+    _started(starting)
+    emulator.runtime.metrics.read(
+        "log_lines_dropped_total",
+        Type.COUNTER,
+        "Log lines that nobody read in time",
+        lambda: [((), sum(writer.dropped for writer in writers))],
+    )
+    # What is here now stays: collections need not look at it again. A request leaves hardly any
+    # cycles, so that looking every few requests, as Python does, finds nothing.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 100)
+    keeping = None
+    if folder is not None:
+        folder.record(_addresses(emulator))
+        keeping = asyncio.ensure_future(folder.keep_log_short())
+    if options.ready_file is not None:
+        rundir.write(options.ready_file, _addresses(emulator))
+    await stopped.wait()
+    if keeping is not None:
+        keeping.cancel()
+    sink(Kind.PLATFORM, "stopping")
+    await emulator.stop()
 
 
 def _started(starting: asyncio.Future[None]) -> None:
@@ -117,7 +148,7 @@ def _started(starting: asyncio.Future[None]) -> None:
     raise StartFailed(f"cannot start: {type(error).__name__}: {error}") from error
 
 
-def _emulator(options: argparse.Namespace, endpoint: str | None, sink: LogWriter) -> Emulator:
+def _emulator(options: argparse.Namespace, endpoint: str | None, sink: LogSink) -> Emulator:
     read = partial(_read, options, endpoint)
     app = read()
     variables = dict(options.env)
@@ -161,18 +192,15 @@ def _parameters(options: argparse.Namespace) -> dict[str, str]:
     return values
 
 
-def _write_ready(path: Path, emulator: Emulator) -> None:
-    """Say where everything is; whoever sees the file sees all of it."""
-    content = {
+def _addresses(emulator: Emulator) -> dict[str, Any]:
+    """Say where everything is."""
+    return {
         "pid": os.getpid(),
         "gateway_url": emulator.gateway_url,
         "gateway_urls": emulator.gateway_urls,
         "lambda_url": emulator.lambda_url,
         "aws_endpoint_url": emulator.aws_endpoint,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(json.dumps(content) + "\n")
-    temporary.replace(path)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from json.encoder import encode_basestring
 from typing import Any, Protocol
@@ -177,3 +177,24 @@ class LogWriter:
                         self._flush()
                     self._written.clear()
                     await self._written.wait()
+
+
+class Tee:
+    """A sink that hands each line to several."""
+
+    def __init__(self, sinks: Sequence[LogSink]) -> None:
+        self._sinks = sinks
+
+    def __call__(
+        self,
+        kind: Kind,
+        message: str,
+        *,
+        function: str | None = None,
+        request_id: str | None = None,
+        level: str = "INFO",
+        **fields: Any,
+    ) -> None:
+        """Write one line to each."""
+        for sink in self._sinks:
+            sink(kind, message, function=function, request_id=request_id, level=level, **fields)

@@ -118,6 +118,13 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="written as JSON once everything is up: pid and the URLs",
     )
+    add(
+        "--run-dir",
+        type=Path,
+        metavar="PATH",
+        help="folder for its log in JSON and, while it runs, its addresses; `paywright emulator`"
+        " chooses one where `paywright invoke`, `logs` and the like look",
+    )
     add("--log-format", choices=["text", "json"], default="text")
 
 

@@ -28,10 +28,9 @@ def emulator(app: str, folder: Path, *arguments: str) -> Iterator[dict[str, str]
     command = [sys.executable, "-m", "cli.main", "emulator"]
     command += ["--template", str(FIXTURES / app / "template.yaml"), "--ready-file", str(ready)]
     command += ["--port", "0", "--lambda-port", "0", *arguments]
-    env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen(command, env=env, stdout=output, stderr=output)
+        process = subprocess.Popen(command, env=_env(folder), stdout=output, stderr=output)
     try:
         until(lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
@@ -39,6 +38,24 @@ def emulator(app: str, folder: Path, *arguments: str) -> Iterator[dict[str, str]
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0, log.read_text()
+
+
+def _env(folder: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
+    return {**kept, "PAYWRIGHT_HOME": str(folder / "home"), "COLUMNS": "160"}
+
+
+def command(folder: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run another command of `paywright` in the emulator's home."""
+    return subprocess.run(
+        [sys.executable, "-m", "cli.main", *arguments],
+        env=_env(folder),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_PATIENCE_S,
+    )
 
 
 def until(holds: Callable[[], Any]) -> Any:
@@ -103,6 +120,50 @@ def test_an_app_with_queues_gets_an_endpoint(tmp_path: Path) -> None:
     assert (data / "state").is_dir()
 
 
+def test_commands_go_to_the_app_that_runs(tmp_path: Path) -> None:
+    def run(*arguments: str, stdin: str = "") -> str:
+        done = command(tmp_path, *arguments, stdin=stdin)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    nothing = command(tmp_path, "invoke", "Tally", "--event", "-", stdin="{}")
+    assert nothing.stderr.startswith("paywright: Nothing runs here: start Paywright with")
+    with emulator("guestbook", tmp_path, "--param", f"Folder={tmp_path}"):
+        event = {
+            "rawPath": "/entries",
+            "rawQueryString": "",
+            "headers": {"x-guest": "ann", "content-type": "application/json"},
+            "requestContext": {"http": {"method": "POST"}},
+            "body": json.dumps({"text": "${UNIQUE}", "stars": 5}),
+        }
+        fired = run("fire", "-", stdin=json.dumps(event))
+        assert "202 Accepted" in fired
+        assert "gateway" in fired
+        until(lambda: _of_kind(tmp_path, "thanks"))
+
+        assert "local-Cellar" in run("queue", "list")
+        assert "TallyHourly" in run("schedule", "list")
+        assert "was reached" in run("schedule", "run", "TallyHourly")
+        until(lambda: _of_kind(tmp_path, "tally"))
+        assert "ahead            0s" in run("clock", "show")
+        assert "1d 12h ahead" in run("clock", "advance", "36h")
+        assert "1d 12h" in run("clock", "show")
+        given = run("invoke", "Tally", "--event", "-", stdin='{"who": "we"}')
+        assert json.loads(given) is None
+
+        lines = [json.loads(line) for line in run("logs", "--json", "-n", "5000").splitlines()]
+        assert any(line["kind"] == "access" for line in lines)
+        refused = command(tmp_path, "reset", "--yes")
+        assert refused.stderr == "paywright: `paywright emulator` is running: stop it first.\n"
+
+        other = command(
+            tmp_path, "emulator", "--template", str(FIXTURES / "nothing" / "template.yaml")
+        )
+        assert "Another emulator runs here, and commands go to that one" in other.stderr
+    assert "stopping" in run("logs", "--json"), "the log stays"
+    assert not (tmp_path / "home" / "emulator" / "emulator.json").exists()
+
+
 def _of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
     book = folder / "book.jsonl"
     lines = book.read_text().splitlines() if book.exists() else []
@@ -128,18 +189,10 @@ def test_an_app_without_queues_needs_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_what_keeps_an_app_from_starting_is_one_sentence(
-    app: str, arguments: tuple[str, ...], sentence: str
+    tmp_path: Path, app: str, arguments: tuple[str, ...], sentence: str
 ) -> None:
     template = str(FIXTURES / app / "template.yaml")
-    env = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "emulator", "--template", template, *arguments],
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = command(tmp_path, "emulator", "--template", template, *arguments)
     assert done.returncode == 1
     assert sentence in done.stderr
     assert len(done.stderr.splitlines()) == 1

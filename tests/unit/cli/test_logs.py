@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
+from cli.addressed import log_of
 from cli.errors import Failure
 from cli.logfile import Follower, backward, begin, rotated, start
-from cli.logs import Wanted, log_of, moment, show, w3c
+from cli.logs import Wanted, moment, show, w3c
 from cli.logview import Entry, Painter, tell
 from cli.paths import CHECKOUT, Home
 from emulator.services.process import bound_log
