@@ -16,7 +16,7 @@ from emulator.logs import Kind, LogSink
 from emulator.template.errors import TemplateError
 from emulator.template.model import Application, Function, HttpApi
 
-_DEBOUNCE_MS = 300
+_DEBOUNCE_MS = 150
 _STEP_MS = 50
 _TIMEOUT_MS = 60_000
 _MAX_NAMED = 8
