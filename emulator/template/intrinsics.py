@@ -24,6 +24,7 @@ class _NoValue:
 
 
 NO_VALUE = _NoValue()
+_NO_VALUE_NAME = "AWS::NoValue"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _MAX_CIDR_BLOCKS = 256
 # Aliases of YAML make a small template large: "a billion laughs".
@@ -115,12 +116,22 @@ class Resolver:
         finally:
             self._open_conditions.pop()
 
+    def unknown(self, function: str) -> str | None:
+        """Return what is wrong with the name of an intrinsic function; None if nothing is."""
+        if function in self._functions:
+            return None
+        known = "is not emulated; write its result out" if "ForEach" in function else "is unknown"
+        return f"the intrinsic function {function} {known}"
+
+    def has(self, name: str) -> bool:
+        """Return whether a name is a parameter's or a pseudo parameter's."""
+        return name == _NO_VALUE_NAME or name in self._references
+
     def _call(self, name: str, value: Map) -> Any:
         line = value.line_of(name)
         function = self._functions.get(name)
         if function is None:
-            known = "is not emulated; write its result out" if "ForEach" in name else "is unknown"
-            raise self.fail(line, f"the intrinsic function {name} {known}")
+            raise self.fail(line, str(self.unknown(name)))
         return function(value if name in _CONDITION_FUNCTIONS else value[name], line)
 
     def truth(self, value: Any, line: int) -> bool:
@@ -151,15 +162,14 @@ class Resolver:
 
     def _fn_ref(self, value: Any, line: int) -> Any:
         name = self._text(value, "Ref", line)
-        if name == "AWS::NoValue":
+        if name == _NO_VALUE_NAME:
             return NO_VALUE
         if name in self._references:
             return self._references[name]
         try:
             return self._ref(name)
         except KeyError:
-            reason = f"Ref names {name}, which is neither a parameter nor a resource here"
-            raise self.fail(line, reason) from None
+            raise self.fail(line, no_reference(name)) from None
 
     def _fn_get_att(self, value: Any, line: int) -> Any:
         parts = value.split(".", 1) if isinstance(value, str) else self.resolve(value, line)
@@ -169,8 +179,7 @@ class Resolver:
         try:
             return self._attribute(name, attribute)
         except KeyError:
-            reason = f"Fn::GetAtt asks for {name}.{attribute}, which does not exist here"
-            raise self.fail(line, reason) from None
+            raise self.fail(line, no_attribute(name, attribute)) from None
 
     def _fn_sub(self, value: Any, line: int) -> str:
         variables: Mapping[str, Any] = {}
@@ -294,6 +303,22 @@ def intrinsic_of(value: Map) -> str | None:
         return None
     (name,) = value
     return name if name == "Ref" or name.startswith("Fn::") else None
+
+
+def no_reference(name: str) -> str:
+    """Return what is wrong with a Ref that leads nowhere."""
+    return f"Ref names {name}, which is neither a parameter nor a resource here"
+
+
+def no_attribute(name: str, attribute: str) -> str:
+    """Return what is wrong with a Fn::GetAtt that leads nowhere."""
+    return f"Fn::GetAtt asks for {name}.{attribute}, which does not exist here"
+
+
+def placeholders(text: str) -> list[str]:
+    """Return the names that Fn::Sub fills in."""
+    names = [match[1].strip() for match in _PLACEHOLDER.finditer(text)]
+    return [name for name in names if not name.startswith("!")]
 
 
 def as_text(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from emulator.template.errors import TemplateError, together
 from emulator.template.functions import function, layers
 from emulator.template.identities import Place
 from emulator.template.intrinsics import intrinsic_of
-from emulator.template.model import Application, Function
+from emulator.template.model import Application, Function, Queue
 from emulator.template.properties import Properties
 from emulator.template.queues import Mappings, queues
+from emulator.template.references import tell_others
 from emulator.template.rules import Timetable, buses, schedule_groups
 from emulator.template.source import Map
 from emulator.template.stack import Resource, Stack
@@ -51,23 +52,37 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
         sources.add_events(resource)
     sources.mappings.add_resources()
     sources.timetable.add_resources()
+    known_queues = queues(stack)
+    _leave_out_lost(stack, sources.mappings, known_queues)
+    http_apis, known_buses = sources.apis.build(), buses(stack)
+    groups = schedule_groups(stack)
+    tell_others(stack)
     app = Application(
         template_path=path,
         region=place.region,
         account_id=place.account_id,
         functions=functions,
-        http_apis=sources.apis.build(),
-        queues=queues(stack),
+        http_apis=http_apis,
+        queues=known_queues,
         mappings=tuple(sources.mappings.found),
-        buses=buses(stack),
+        buses=known_buses,
         rules=tuple(sources.timetable.rules),
         schedules=tuple(sources.timetable.schedules),
-        schedule_groups=schedule_groups(stack),
+        schedule_groups=groups,
         warnings=tuple(dict.fromkeys(stack.warnings)),
     )
     if stack.errors and not functions:
         raise together(stack.errors)  # nothing is left that could run
     return app
+
+
+def _leave_out_lost(stack: Stack, mappings: Mappings, found: Sequence[Queue]) -> None:
+    """Leave out mappings of a queue that is the template's and could not be read."""
+    present = {queue.arn for queue in found}
+    declared = {resource.identity.arn for resource in stack.of_kind(catalogue.QUEUE)}
+    for mapping in [each for each in mappings.found if each.queue_arn in declared - present]:
+        mappings.found.remove(mapping)
+        stack.warn(None, f"{mapping.function} gets nothing of {mapping.queue_name}: it is left out")
 
 
 def _functions(stack: Stack) -> tuple[dict[str, Function], list[Resource]]:

@@ -37,7 +37,7 @@ class Stack:
         self.place = place
         self.warnings: list[str] = []
         self.errors: list[TemplateError] = []
-        tree = read(path)
+        tree = self.tree = read(path)
         self._globals = self._section(tree, "Globals")
         self._raw = self._section(tree, "Resources")
         if not self._raw:
@@ -119,6 +119,16 @@ class Stack:
         if attribute == "Stage":
             return "$default"
         return identity.attribute(attribute)
+
+    def is_known(self, name: str) -> bool:
+        """Return whether a resource is declared, by the template or by SAM itself."""
+        if name in self._raw:
+            return True
+        try:
+            self._implied_identity(name)
+        except KeyError:
+            return False
+        return True
 
     def _identity(self, name: str) -> Identity:
         if name not in self._identities:

@@ -416,3 +416,43 @@ def test_all_that_is_wrong_is_told_when_nothing_is_left_to_run(read: Load) -> No
     first, second = str(caught.value).splitlines()
     assert "AGone" in first
     assert "BGone" in second
+
+
+SEVERAL = """
+  Broken:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: app.handler
+      Runtime: python3.13
+      CodeUri: code
+      Timeout: !Foo 3
+      Environment: {Variables: {A: !Ref Nobody, B: !Sub "${Nothing.Arn}/${!Kept}/${AWS::Region}"}}
+      Tags: {by: !Ref NobodyElse}
+  Lost:
+    Type: AWS::SQS::Queue
+    Properties: {RedrivePolicy: {deadLetterTargetArn: !GetAtt Gone.Arn, maxReceiveCount: 2}}
+"""
+
+
+def test_all_references_that_lead_nowhere_are_told_and_the_rest_runs(read: Load) -> None:
+    event = "      Events: {In: {Type: SQS, Properties: {Queue: !GetAtt Lost.Arn}}}\n"
+    outputs = "Outputs: {A: {Value: !Ref BrokenRole}, B: {Value: !Bar x}}\n"
+    app = read(f"{SAM}Resources:{FUNCTION}{event}{SEVERAL}{outputs}")
+    assert set(app.functions) == {"Work"}
+    assert (app.queues, app.mappings) == ((), ())
+    first, *_ = app.warnings
+    assert first.endswith(
+        "Ref names Nobody, which is neither a parameter nor a resource here; Broken is left out"
+    )
+    told = "\n".join(app.warnings)
+    for sentence in (
+        "Ref names NobodyElse",
+        "Fn::GetAtt asks for Nothing.Arn",
+        "the intrinsic function Fn::Foo is unknown; AWS would refuse the template for it",
+        "Fn::GetAtt asks for Gone.Arn, which does not exist here; Lost is left out",
+        "Work gets nothing of local-Lost: it is left out",
+        "the intrinsic function Fn::Bar is unknown; AWS would refuse",
+    ):
+        assert told.count(sentence) == 1, sentence
+    assert len(app.warnings) == 7, told
+    assert all(":" in warning.partition(" ")[0] for warning in app.warnings)
