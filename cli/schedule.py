@@ -40,7 +40,8 @@ class Row:
     """One schedule, or one target of a scheduled rule (which has no group).
 
     `next` is when it fires next and `last` what it last fired for. Both are None where nobody
-    knows: AWS tells neither, and the next time of a rate only the last one would tell.
+    knows: AWS tells neither, and the next time of a rate only the last one would tell. `problem` is
+    what keeps it from its target, as far as the emulator knows.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Row:
     due: str | None = None
     next: str | None = None
     last: str | None = None
+    problem: str | None = None
 
     @property
     def timing(self) -> Timing:

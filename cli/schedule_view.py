@@ -17,7 +17,7 @@ _WIDE = 200
 
 
 def table(rows: Sequence[Row]) -> None:
-    """Print one line for each schedule; times are in its own zone."""
+    """Print one line for each schedule, with times in its own zone; then what is wrong."""
     if not rows:
         print("There are no schedules.")
         return
@@ -38,6 +38,9 @@ def table(rows: Sequence[Row]) -> None:
     # Programs cut columns by themselves; only a terminal has an edge.
     width = None if sys.stdout.isatty() else _WIDE
     Console(highlight=False, width=width).print(shown)
+    for row in rows:
+        if row.problem is not None:
+            print(f"{row.name}: {row.problem}.")
 
 
 def times(found: Sequence[tuple[datetime, Row]], *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from emulator.backoff import Backoff
 from emulator.endpoint import Endpoint, EndpointError
 from emulator.invocations import Invoker, Throttled, UnknownFunction
 from emulator.schedules.firing import Firing
+from emulator.schedules.jobs import Job
 from emulator.schedules.sending import Sender, Unreachable
 
 _LOG = logging.getLogger(__name__)
@@ -23,13 +24,18 @@ Done = Callable[[Firing], None]
 """Is told of a firing that is over, delivered or given up."""
 
 
+Tried = Callable[[Job, Exception | None], None]
+"""Is told of each attempt, and why it failed."""
+
+
 class Delivery:
     """Sends firings; what fails is tried again in the background, as its retry policy says."""
 
-    def __init__(self, endpoint: Endpoint, invoker: Invoker, done: Done) -> None:
+    def __init__(self, endpoint: Endpoint, invoker: Invoker, done: Done, tried: Tried) -> None:
         self._endpoint = endpoint
         self._sender = Sender(endpoint, invoker)
         self._done = done
+        self._tried = tried
         self._running: dict[asyncio.Task[None], Firing] = {}
         self._slow: dict[str, int] = {}  # attempts by target that nobody waits for any more
 
@@ -88,6 +94,11 @@ class Delivery:
 
     async def _attempt(self, firing: Firing) -> Exception | None:
         """Send it once; return why it was refused."""
+        error = await self._send(firing)
+        self._tried(firing.job, error)
+        return error
+
+    async def _send(self, firing: Firing) -> Exception | None:
         firing.attempts += 1
         generation = self._endpoint.generation
         invokes = firing.job.target.arn.endswith("lambda:invoke")

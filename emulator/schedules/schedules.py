@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from emulator.schedules.delivery import Delivery
 from emulator.schedules.firing import Firing
 from emulator.schedules.jobs import SCHEDULER, Job, declared, rule_key, schedule_key
 from emulator.schedules.memory import Memory, Past
+from emulator.schedules.reach import Reach
 from emulator.schedules.stored import Stored
 from emulator.schedules.timetable import Timetable
 from emulator.schedules.watch import Watch
@@ -50,7 +51,8 @@ class Schedules:
         self._memory = memory
         self._aws = aws
         self._declared = {job.key: job for job in declared(app)}
-        self._delivery = Delivery(Endpoint(app, aws), invoker, self._done)
+        self._reach = Reach(app, aws)
+        self._delivery = Delivery(Endpoint(app, aws), invoker, self._done, self._reach.tried)
         self._timetable = Timetable(memory)
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -99,6 +101,7 @@ class Schedules:
         """Return every schedule with the times of its next and last firing."""
         return [
             self._row(key, job, self._memory.get(key), self._timetable.planned(key))
+            | {"problem": self._reach.problem(job)}
             for key, job in sorted(self._timetable.jobs.items())
         ]
 
@@ -140,6 +143,7 @@ class Schedules:
         for job in jobs.values():
             self._delete_if_over(job)
         self._changed.set()
+        self._behind(self._reach.look(list(jobs.values())))
 
     async def _remake(self) -> None:
         _LOG.info("schedules are gone; making what the template declares")
@@ -202,9 +206,13 @@ class Schedules:
         has_ended = end is not None and end <= self._clock.now()
         is_over = self._timetable.planned(job.key) is None and (has_fired or has_ended)
         if job.delete_after and job.enabled and is_over:
-            task = asyncio.create_task(self._delete(job))
-            self._tasks.append(task)
-            task.add_done_callback(self._tasks.remove)
+            self._behind(self._delete(job))
+
+    def _behind(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let something be done that nothing waits for."""
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
 
     async def _delete(self, job: Job) -> None:
         try:

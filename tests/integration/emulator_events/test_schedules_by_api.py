@@ -452,6 +452,33 @@ async def test_running_by_hand_fires_once_and_now(
     assert invoker.events[1:] == ["a", "b"]
 
 
+async def test_a_target_that_does_not_exist_is_told_at_once(
+    aws: Aws, load_app: LoadApp, started: Started, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, _ = await running(started, load_app)
+    account = f"us-east-1:{app.account_id}"
+    gone = {"typo": f"arn:aws:lambda:{account}:function:wrok", "late": f"arn:aws:sqs:{account}:no"}
+    for name, arn in gone.items():
+        await create(aws, app, name, "cron(0 2 * * ? *)", Target=target(app, Arn=arn))
+    await create(aws, app, "right", "cron(0 2 * * ? *)")
+    await seen(started, "right")
+    assert started.schedules is not None
+    schedules = started.schedules
+
+    async def problems(*wanted: str | None) -> bool:
+        return tuple(row["problem"] for row in schedules.rows()) == wanted
+
+    sentence = "its target does not exist: there is no {} here"
+    function, queue = sentence.format("function wrok"), sentence.format("queue no")
+    await eventually(lambda: problems(queue, None, function))
+    assert f"schedule/default/typo: {function}" in caplog.text
+    assert caplog.text.count(queue) == 1
+    await aws.sqs.create_queue(QueueName="no")
+    (fired,) = await schedules.run("late", "default")
+    assert fired["error"] is None
+    assert await problems(None, None, function)
+
+
 async def test_a_target_that_keeps_others_waiting_holds_them_up_once(
     aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
