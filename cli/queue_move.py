@@ -67,6 +67,11 @@ def _moved_by_aws(queues: Queues, source: Ref, target: Ref | None, tell: Tell) -
             return moved
         if status != "RUNNING":
             reason = task.get("FailureReason", status)
+            if reason == "CouldNotDetermineMessageSource":
+                raise Failure(
+                    f"{moved} messages were moved. A message was sent to {source.name} itself, so "
+                    "that nobody knows where it would go back to: say where with --to."
+                )
             raise Failure(f"The move ended after {moved} messages: {reason}.")
         time.sleep(_LOOK_EVERY_S)
     raise Failure(f"The move from {source.name} has not ended after 36 hours.")
@@ -141,7 +146,10 @@ class _Mover:
         if arn:
             return self._queues.find(arn).url
         if self._sole_origin is None:
-            raise Failure("A message does not tell where it came from: give --to.")
+            raise Failure(
+                f"A message of {self._source.name} does not tell where it came from: say with --to "
+                "where to move it."
+            )
         return self._sole_origin.url
 
     def _delete(self, messages: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,7 @@ class Emulator:
     async def _start(self) -> None:
         for warning in self.app.warnings:
             self._sink(Kind.PLATFORM, warning, level="WARNING")
+        self._tell_of_other_runtimes()
         aws = await self._connect()
         if aws is not None:
             await provision.provision(schedules.as_switched(self.app, self._memory), aws)
@@ -126,6 +128,15 @@ class Emulator:
                 self.app, runtime, aws, clock=self._clock, memory=self._memory
             )
             self._running.append(control.schedules)
+
+    def _tell_of_other_runtimes(self) -> None:
+        """Say that functions run under the Python that is here, if AWS would take another."""
+        here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        others = {each.runtime for each in self.app.functions.values()} - {here}
+        if others:
+            names = ", ".join(sorted(others))
+            text = f"functions for {names} run under this machine's {here}"
+            self._sink(Kind.PLATFORM, text, level="WARNING")
 
     async def stop(self) -> None:
         """Accept nothing more, finish or kill what runs; no process is left."""
@@ -193,8 +204,11 @@ class Emulator:
                 raise StartFailed(f"cannot listen on {host}:{candidate}: {error}") from error
             self._servers.append(server)
             url = f"http://{host}:{server.port}"
-            taken = f" (port {port} is taken)" if port not in (0, server.port) else ""
-            self._sink(Kind.PLATFORM, f"{what}: {url}{taken}")
+            if port in (0, server.port):
+                self._sink(Kind.PLATFORM, f"{what}: {url}")
+            else:
+                said = f"port {port} is taken by another program, so {what} is at {url}"
+                self._sink(Kind.PLATFORM, said, level="WARNING")
             return url
         raise StartFailed(f"no port is free from {port} to {port + _PORTS_TRIED - 1}")
 
@@ -204,8 +218,12 @@ class SinkHandler(logging.Handler):
 
     def __init__(self, sink: LogSink) -> None:
         super().__init__(logging.INFO)
+        self.setFormatter(logging.Formatter("%(message)s"))
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand one record over."""
-        self._sink(Kind.PLATFORM, self.format(record), level=record.levelname)
+        """Hand one record over; its level is the line's, and a library's name goes before it."""
+        text = self.format(record)
+        if not record.name.startswith("emulator"):
+            text = f"{record.name}: {text}"
+        self._sink(Kind.PLATFORM, text, level=record.levelname)

@@ -252,9 +252,12 @@ class Gateway:
         duration_ms = (time.perf_counter() - exchange.began) * 1000
         target = request.target.decode("latin-1")
         path = target.partition("?")[0]
+        line = f"{request.peer} {request.method} {path} {status} {len(body)} {duration_ms:.1f} ms"
+        if self._access_log is not None:
+            line = self._in_its_format(exchange, status, len(body), duration_ms)
         self._sink(
             Kind.ACCESS,
-            f"{request.peer} {request.method} {path} {status} {len(body)} {duration_ms:.1f} ms",
+            line,
             function=exchange.function,
             request_id=sighting.request_id,
             method=request.method,
@@ -264,20 +267,24 @@ class Gateway:
             status=status,
             duration_ms=round(duration_ms, 3),
         )
-        if self._access_log is not None:
-            answered = Answered(
-                status,
-                len(body),
-                duration_ms,
-                (time.perf_counter() - exchange.invoked) * 1000 if exchange.invoked else None,
-                exchange.result.request_id if exchange.result else None,
-                exchange.own_answer,
-                exchange.complaint,
-                exchange.verdict,
-            )
-            told = self._variables.of(request, sighting, exchange.route_key)
-            line = self._access_log.line(told | answered.variables())
-            self._sink(Kind.ACCESS, line, request_id=sighting.request_id)
+
+    def _in_its_format(
+        self, exchange: _Exchange, status: int, length: int, duration_ms: float
+    ) -> str:
+        """The access line as the template's AccessLogSettings want it."""
+        assert self._access_log is not None
+        answered = Answered(
+            status,
+            length,
+            duration_ms,
+            (time.perf_counter() - exchange.invoked) * 1000 if exchange.invoked else None,
+            exchange.result.request_id if exchange.result else None,
+            exchange.own_answer,
+            exchange.complaint,
+            exchange.verdict,
+        )
+        told = self._variables.of(exchange.request, exchange.sighting, exchange.route_key)
+        return self._access_log.line(told | answered.variables())
 
     def _complain(self, exchange: _Exchange, message: str, level: str) -> None:
         exchange.complaint = message

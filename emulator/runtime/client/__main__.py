@@ -26,7 +26,13 @@ def main() -> None:
     sys.modules[_NAME] = importlib.util.module_from_spec(spec)
     _, client, handler = sys.argv
     module = "aws_bootstrap" if client == "awslambdaric" else "bootstrap"
-    importlib.import_module(f"{_NAME}.{module}").run(handler, os.environ["AWS_LAMBDA_RUNTIME_API"])
+    run = importlib.import_module(f"{_NAME}.{module}").run
+    refused = importlib.import_module(f"{_NAME}.transport").ApiError
+    try:
+        run(handler, os.environ["AWS_LAMBDA_RUNTIME_API"])
+    except refused as error:
+        # Where it happened is in the emulator, which whoever wrote the function need not see.
+        sys.exit(f"[ERROR] LAMBDA_RUNTIME {error}")
 
 
 if __name__ == "__main__":

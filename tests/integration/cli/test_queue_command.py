@@ -219,6 +219,18 @@ def test_redrive_of_a_queue_that_takes_no_dead_letters(aws_endpoint_url: str) ->
     assert "say with --to where to move them" in str(failed.exception)
 
 
+def test_redrive_of_what_was_sent_to_the_dead_letter_queue_itself(aws_endpoint_url: str) -> None:
+    queues = Queues(aws_endpoint_url)
+    queues.send(queues.dead, "straight")
+    failed = queues.run("redrive", f"{queues.prefix}q-dlq")
+    assert isinstance(failed.exception, Failure)
+    assert f"was sent to {queues.prefix}q-dlq itself" in str(failed.exception)
+    assert str(failed.exception).endswith("say where with --to.")
+    assert queues.depth(queues.dead) == 1
+    moved = queues.run("redrive", f"{queues.prefix}q-dlq", "--to", f"{queues.prefix}q")
+    assert moved.stdout.startswith("1 messages moved")
+
+
 def test_purge_asks_first(aws_endpoint_url: str) -> None:
     queues = Queues(aws_endpoint_url)
     queues.send(queues.queue, "a", "b")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -17,9 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from emulator.app import Emulator, StartFailed
+from emulator.app import Emulator, SinkHandler, StartFailed
+from emulator.own_endpoint import temporary
 from emulator.template.parse import load
-from tests.emulator_harness import HELLO_APP, eventually, gone, is_alive
+from tests.emulator_harness import HELLO_APP, LogKeeper, eventually, gone, is_alive
 
 TEMPLATE = HELLO_APP / "template.yaml"
 
@@ -195,3 +197,49 @@ async def test_stalled_reader_of_the_log_holds_nothing_up(tmp_path: Path) -> Non
         assert await asyncio.wait_for(process.wait(), 10) == 0
         os.close(read_end)
     assert not is_alive(process.pid)
+
+
+async def test_what_differs_from_what_was_asked_is_a_warning(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        async with _emulator(tmp_path, "--port", str(port)) as running:
+            warnings = [line["message"] for line in running.lines() if line["level"] == "WARNING"]
+            url = running.ready["gateway_url"]
+    assert f"port {port} is taken by another program, so HTTP API " in " ".join(warnings)
+    assert any(warning.endswith(f" is at {url}") for warning in warnings)
+    here = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    runtimes = [w for w in warnings if w.endswith(f"run under this machine's {here}")]
+    declared = {function.runtime for function in load(TEMPLATE).functions.values()}
+    assert len(runtimes) == bool(declared - {here})
+
+
+async def test_log_records_have_their_level_once() -> None:
+    logs = LogKeeper()
+    handler = SinkHandler(logs)
+    logging.basicConfig(force=True, handlers=[handler])
+    try:
+        logging.getLogger("emulator.x").warning("ours")
+        logging.getLogger("library").warning("theirs")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert [(line.level, line.message) for line in logs.lines] == [
+        ("WARNING", "ours"),
+        ("WARNING", "library: theirs"),
+    ]
+
+
+def test_folders_of_endpoints_that_were_killed_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    abandoned, strange = tmp_path / "emulator-aws-old", tmp_path / "emulator-aws-other"
+    for folder in (abandoned, strange):
+        folder.mkdir()
+    (abandoned / "in-use").touch()
+    with temporary() as mine:
+        with temporary():
+            assert mine.is_dir(), "it is in use"
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine.name, strange.name])
+    assert list(tmp_path.iterdir()) == [strange]

@@ -173,6 +173,18 @@ async def test_a_refused_result_is_an_error(size: int) -> None:
     await server.close()
 
 
+@pytest.mark.parametrize("client", [Client.AUTO, Client.PYTHON])
+async def test_an_answer_that_is_too_large_leaves_no_traceback_of_ours(
+    logs: LogKeeper, client: Client
+) -> None:
+    settings = RuntimeSettings(reload=False, client=client)
+    async with runtime_of(function_of("mishap"), logs=logs, settings=settings) as runtime:
+        await runtime.invoke("mishap", b'{"kind":"big"}')
+        await logs.until(lambda line: line.message.startswith("[ERROR] LAMBDA_RUNTIME the result"))
+        await eventually(lambda: not runtime.pool("mishap").environments)
+    assert not any("Traceback" in text or "emulator" in text for text in logs.texts())
+
+
 async def test_a_server_that_is_gone_is_an_error() -> None:
     server = HttpServer(lambda _request: None)
     await server.listen("127.0.0.1")
