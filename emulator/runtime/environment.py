@@ -365,7 +365,11 @@ class Environment:
 
     async def _clean_up(self) -> None:
         await self._api.close()
-        await self._around.leftovers.end(self._tmp_dir)
+        try:
+            await self._around.leftovers.end(self._tmp_dir)
+        except Exception as error:
+            text = f"what it left running could not be looked for: {error or type(error).__name__}"
+            self._log.platform(text, level="WARNING")
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_dir, True)
 
     def _stop_timer(self) -> None:

@@ -2,7 +2,8 @@
 
 Written to the system before the answer goes out, so that a killed process loses nothing; not
 forced to the disk, so that a power cut may. When most of the file is history it is written anew
-with what is left. A line without an end, from a process killed as it wrote, is dropped.
+with what is left. A line without an end, from a process killed as it wrote, is dropped; one that
+cannot be read is skipped and told of.
 """
 
 from __future__ import annotations
@@ -90,9 +91,17 @@ class FileJournal:
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield json.loads(line)
+            for number, line in enumerate(file, start=1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    change = json.loads(line)
+                except ValueError:
+                    change = None
+                if isinstance(change, list):
+                    yield change
+                else:
+                    _LOG.warning("line %d of %s is skipped: it is no change", number, self._path)
 
     def begin(self, snapshot: Callable[[], Iterable[Change]]) -> None:
         """Write what the snapshot gives to a new file, which takes the old one's place."""

@@ -206,7 +206,11 @@ class Store:
     def restore(self) -> None:
         """Make again what the journal has, and go on in it."""
         for change in self._journal.read():
-            self._repeat(*change)
+            try:
+                self._repeat(*change)
+            except (TypeError, ValueError, LookupError, AttributeError) as error:
+                kind = str(change[:1])[:40]  # no more: messages are nobody else's business
+                _LOG.warning("a change %s in the journal is skipped: %r", kind, error)
         self._journal.begin(self._snapshot)
         messages = (item for queue in self.queues.values() for item in queue.messages.values())
         continue_after(max((message.number for message in messages), default=0))

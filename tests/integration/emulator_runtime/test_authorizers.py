@@ -286,3 +286,5 @@ async def test_access_log_as_the_template_says(
     request_id = (await caller.get(path, token)).headers["apigw-requestid"]
     line = await kept_logs.until(lambda line: line.message.startswith(f"{request_id} "))
     assert (line.kind, line.message) == (Kind.ACCESS, f"{request_id} {rest}")
+    own = [each for each in kept_logs.lines if each.request_id == request_id]
+    assert [each.kind for each in own].count(Kind.ACCESS) == 1

@@ -17,7 +17,7 @@ import pytest
 
 from emulator.invocations import InvokeResult
 from emulator.logs import Kind
-from emulator.runtime import Runtime, RuntimeSettings
+from emulator.runtime import Runtime, RuntimeSettings, leftovers
 from emulator.runtime.lines import MAX_OUTPUT_BYTES
 from tests.emulator_harness import LogKeeper, eventually, function_of, gone, is_alive, runtime_of
 
@@ -172,6 +172,19 @@ async def test_init_that_nobody_waits_for_any_more_costs_later_requests_nothing(
         await eventually(lambda: pool.idle == 1)
         await asyncio.sleep(1)
         assert (await runtime.invoke("late", b"{}")).function_error is None
+
+
+async def test_temporary_folders_go_even_if_what_was_left_cannot_be_looked_for(
+    logs: LogKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folders: frozenset[Path]) -> None:
+        raise PermissionError("no looking")
+
+    monkeypatch.setattr(leftovers, "kill_by_tmp_dir", fail)
+    async with runtime_of(MISHAP, logs=logs) as runtime:
+        await _mishap(runtime, "leave")
+        await logs.until(lambda line: "could not be looked for: no looking" in line.message)
+        await eventually(lambda: not list(runtime.tmp_root.iterdir()))
 
 
 async def test_a_daemon_ends_with_its_environment(logs: LogKeeper) -> None:

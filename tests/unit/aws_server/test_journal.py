@@ -54,6 +54,33 @@ def live(bench: Bench) -> None:
     bench.receive(queue, count=1, visibility_s=100)
 
 
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (b'["sent",["0000', "line 2 of"),
+        (b"\xff\xfe", "line 2 of"),
+        (b"{}", "line 2 of"),
+        (b"[]", "a change [] in the journal is skipped"),
+        (b'["sent",["000000000000","us-east-1","a"],[["secret"]]]', "a change ['sent'] in the"),
+        (b'["visible",["000000000000","us-east-1","a"]]', "a change ['visible'] in the"),
+    ],
+)
+def test_a_bad_line_in_the_middle_is_skipped_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bad: bytes, said: str
+) -> None:
+    bench = open_bench(tmp_path)
+    bench.send(bench.queue("a"), "1", "2")
+    bench.store.close()
+    (file,) = tmp_path.glob("*.journal")
+    first, *others = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join([first, bad + b"\n", *others]))
+    again = open_bench(tmp_path)
+    assert again.bodies(next(iter(again.store.queues.values()))) == ["1", "2"]
+    again.store.close()
+    assert said in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_a_store_is_what_it_was(tmp_path: Path) -> None:
     bench = open_bench(tmp_path)
     live(bench)
