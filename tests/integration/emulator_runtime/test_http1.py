@@ -14,7 +14,9 @@ SMALL = Limits(head_bytes=500, body_bytes=1_000, head_s=0.2, body_s=0.2, idle_s=
 
 
 @asynccontextmanager
-async def _serving(limits: Limits = SMALL, delay_s: float = 0.0) -> AsyncIterator[HttpServer]:
+async def _serving(
+    limits: Limits = SMALL, delay_s: float = 0.0, arrived: asyncio.Event | None = None
+) -> AsyncIterator[HttpServer]:
     loop = asyncio.get_running_loop()
 
     def answer(request: Request) -> None:
@@ -25,6 +27,8 @@ async def _serving(limits: Limits = SMALL, delay_s: float = 0.0) -> AsyncIterato
 
     def handle(request: Request) -> None:
         if request.target == b"/late":
+            if arrived is not None:
+                arrived.set()
             loop.call_later(delay_s, answer, request)
         elif request.target == b"/fails":
             raise RuntimeError("a handler's own fault")
@@ -179,10 +183,11 @@ async def test_failing_handler_answers_500(caplog: pytest.LogCaptureFixture) -> 
 
 
 async def test_close_lets_running_requests_finish() -> None:
-    async with _serving(delay_s=0.1) as server:
+    arrived = asyncio.Event()
+    async with _serving(delay_s=0.1, arrived=arrived) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET /late HTTP/1.1\r\n\r\n")
-        await asyncio.sleep(0.03)
+        await arrived.wait()
         closing = asyncio.ensure_future(server.close(grace_s=5))
         received = await reader.read()
         writer.close()

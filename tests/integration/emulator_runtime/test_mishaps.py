@@ -118,13 +118,15 @@ async def test_late_init_inside_the_invocation_shares_its_time(
         "import time\ntime.sleep(0.4)\ndef handler(e, c): return c.get_remaining_time_in_millis()\n"
     )
     settings = RuntimeSettings(init_s=0.2, reload=False)
-    function = function_of("late", tmp_path, timeout_s=3)
+    function = function_of("late", tmp_path, timeout_s=60)
     async with runtime_of(function, logs=logs, settings=settings) as runtime:
         first, second = [int((await runtime.invoke("late", b"{}")).payload) for _ in range(2)]
-    assert first <= 2_600
-    assert second > 2_600
+    assert first <= 59_600
+    assert second > first
     reports = [text for text in logs.texts() if text.startswith("REPORT")]
-    assert [float(r.split("Duration: ")[1].split()[0]) >= 400 for r in reports] == [True, False]
+    with_init, without = [float(r.split("Duration: ")[1].split()[0]) for r in reports]
+    assert with_init >= 400
+    assert without < with_init
     assert not any("Init Duration" in report for report in reports)
 
 
@@ -164,13 +166,14 @@ async def test_init_that_nobody_waits_for_any_more_costs_later_requests_nothing(
 ) -> None:
     (tmp_path / "app.py").write_text("import time\ntime.sleep(0.4)\ndef handler(e, c): pass\n")
     settings = RuntimeSettings(init_s=0.2, prewarm={"late": 1}, reload=False)
-    function = function_of("late", tmp_path, timeout_s=1)
+    function = function_of("late", tmp_path, timeout_s=30)
     async with runtime_of(function, logs=logs, settings=settings) as runtime:
         await logs.until(lambda line: "Phase: init" in line.message)
         pool = runtime.pool("late")
         pool.prewarm(1)  # inside no invocation, by the time an invocation has
         await eventually(lambda: pool.idle == 1)
-        await asyncio.sleep(1)
+        (environment,) = pool.environments
+        environment._init_began -= 60  # it was idle for a minute
         assert (await runtime.invoke("late", b"{}")).function_error is None
 
 
