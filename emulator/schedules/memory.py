@@ -7,26 +7,28 @@ import json
 import logging
 import os
 from collections.abc import Container, Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 _LOG = logging.getLogger(__name__)
 _SAVE_AFTER_S = 0.2
-_INSTANT = timedelta(microseconds=1)
+_MOST_OWED = 100
 
 
 @dataclass(frozen=True)
 class Past:
     """What is known of one schedule: since when it has these times, and when it last fired.
 
-    `last` is the due time of that firing. Both are business time.
+    `last` is the due time of that firing, and `owed` are earlier ones that were not delivered. All
+    are business time.
     """
 
     times: str
     since: datetime
     last: datetime | None = None
+    owed: tuple[datetime, ...] = ()
 
 
 class Memory:
@@ -61,14 +63,23 @@ class Memory:
     def fired(self, key: str, due: datetime) -> None:
         """Remember that what was due then is done."""
         past = self._pasts.get(key)
-        if past is not None and (past.last is None or past.last < due):
+        if past is None:
+            return
+        if due in past.owed:
+            past = replace(past, owed=tuple(each for each in past.owed if each != due))
+            self.put(key, past)
+        if past.last is None or past.last < due:
             self.put(key, replace(past, last=due))
 
     def missed(self, key: str, due: datetime) -> None:
-        """Remember that what was due then is still to be done."""
+        """Remember that what was due then is still to be done.
+
+        Unless a later one is done, that follows from when it last fired.
+        """
         past = self._pasts.get(key)
-        if past is not None and past.last is not None and past.last >= due:
-            self.put(key, replace(past, last=due - _INSTANT))
+        if past is None or past.last is None or past.last <= due or due in past.owed:
+            return
+        self.put(key, replace(past, owed=tuple(sorted((*past.owed, due)))[-_MOST_OWED:]))
 
     def keep(self, keys: Container[str]) -> None:
         """Forget all other schedules."""
@@ -123,8 +134,10 @@ class Memory:
 
 def _to_json(past: Past) -> dict[str, Any]:
     return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in asdict(past).items()
+        "times": past.times,
+        "since": past.since.isoformat(),
+        "last": None if past.last is None else past.last.isoformat(),
+        "owed": [due.isoformat() for due in past.owed],
     }
 
 
@@ -134,4 +147,5 @@ def _from_json(past: Mapping[str, Any]) -> Past:
         times=past["times"],
         since=datetime.fromisoformat(past["since"]),
         last=None if last is None else datetime.fromisoformat(last),
+        owed=tuple(datetime.fromisoformat(due) for due in past.get("owed", ())),
     )

@@ -169,7 +169,20 @@ class Schedules:
             backoff.reset()
             self._take_over(jobs)
 
+    async def _make_good(self) -> None:
+        """Fire what was due before the last stop, and not delivered though a later one was."""
+        for key, job in list(self._timetable.jobs.items()):
+            past = self._memory.get(key)
+            for due in past.owed if past is not None and job.enabled else ():
+                age_s = (self._clock.now() - due).total_seconds()
+                if age_s <= job.target.maximum_event_age_s:
+                    await self._delivery.deliver(Firing(job, due))
+                else:
+                    _LOG.warning("%s was due at %s, too long ago to fire now", job.arn, due)
+                    self._memory.fired(key, due)
+
     async def _run(self) -> None:
+        await self._make_good()
         while True:
             await self._sleep_until_due()
             try:

@@ -376,6 +376,49 @@ async def test_what_was_not_delivered_at_the_stop_is_fired_again(
     assert invoker.events[0]["time"] == "2026-01-01T02:00:00Z"
 
 
+async def test_of_several_only_what_was_not_delivered_is_fired_again(
+    aws: Aws, load_app: LoadApp, started: Started, tmp_path: Path
+) -> None:
+    refused: list[bytes] = []
+
+    class DeafAtFirst(ScriptedInvoker):
+        async def invoke_async(
+            self, function: str, payload: bytes, *, trace_id: str | None = None
+        ) -> str:
+            if b"2026-01-01T02" in payload:
+                refused.append(payload)
+                raise TimeoutError
+            return await super().invoke_async(function, payload, trace_id=trace_id)
+
+    async def is_refused() -> bool:
+        return bool(refused)
+
+    file = tmp_path / "schedules.json"
+    app = load_app(NIGHTLY.replace("0 2 *", "0 2,14 *"))
+    invoker = DeafAtFirst(nothing)
+    await started.start(app, invoker, Memory(file))
+    started.advance(timedelta(hours=3))
+    await eventually(is_refused)
+    started.advance(timedelta(hours=12))
+    await invoker.until(bool)
+    assert [event["time"] for event in invoker.events] == ["2026-01-01T14:00:00Z"]
+    await started.stop()
+
+    again = ScriptedInvoker(nothing)
+    await started.start(app, again, Memory(file))
+    await again.until(bool)
+    started.advance(timedelta(hours=12))
+    await again.until(lambda events: len(events) == 2)
+    await started.stop()
+    times = [event["time"] for event in again.events]
+    assert times == ["2026-01-01T02:00:00Z", "2026-01-02T02:00:00Z"]
+    last = ScriptedInvoker(nothing)
+    await started.start(app, last, Memory(file))
+    started.advance(timedelta(hours=12))
+    await last.until(bool)
+    assert [event["time"] for event in last.events] == ["2026-01-02T14:00:00Z"]
+
+
 async def test_disabled_stays_disabled_over_a_restart_until_the_template_says_otherwise(
     aws: Aws, load_app: LoadApp, started: Started, tmp_path: Path
 ) -> None:
