@@ -153,21 +153,21 @@ class Schedules:
         """Take over what changes on the endpoint, and put back what it lost."""
         backoff = Backoff(0.2, 5.0)
         while True:
-            await watch.changed()
             try:
+                await watch.changed()
                 jobs = await stored.jobs()
                 if watch.was_away and not self._declared.keys() <= jobs.keys():
                     await self._remake()
                     jobs = await stored.jobs()
+                self._take_over(jobs)
             except Exception as error:  # whatever the endpoint answers, the next change counts
                 if not watch.was_away:
-                    _LOG.warning("schedules cannot be read, trying on: %s", error)
+                    _LOG.warning("schedules cannot be read, trying on: %r", error)
                 watch.was_away = True
                 await asyncio.sleep(backoff.next_s())
                 continue
             watch.was_away = False
             backoff.reset()
-            self._take_over(jobs)
 
     async def _make_good(self) -> None:
         """Fire what was due before the last stop, and not delivered though a later one was."""

@@ -17,6 +17,7 @@ from emulator.aws import Aws
 from emulator.endpoint import EndpointError
 from emulator.invocations import InvokeResult
 from emulator.schedules import Memory, TooMany, watch
+from emulator.schedules.timetable import Timetable
 from emulator.template.model import Application
 from tests.integration.emulator_events.conftest import (
     REGION,
@@ -461,6 +462,30 @@ async def test_an_endpoint_that_lost_its_schedules_gets_them_back(
         finally:
             await started.stop()
     assert [event["time"] for event in invoker.events] == ["2026-01-01T02:00:00Z"]
+
+
+async def test_what_goes_wrong_once_ends_nothing(
+    aws: Aws,
+    load_app: LoadApp,
+    started: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, _ = await running(started, load_app)
+    replace = Timetable.replace
+
+    def fail_once(*arguments: Any) -> None:
+        monkeypatch.setattr(Timetable, "replace", replace)
+        raise KeyError("surprise")
+
+    monkeypatch.setattr(Timetable, "replace", fail_once)
+    await create(aws, app, "first", "cron(0 2 * * ? *)")
+    async with asyncio.timeout(15):
+        while "surprise" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    await create(aws, app, "second", "cron(0 2 * * ? *)")
+    await seen(started, "second")
+    await seen(started, "first")
 
 
 async def test_an_endpoint_that_does_not_tell_of_changes_is_asked(
