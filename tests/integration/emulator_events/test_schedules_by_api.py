@@ -199,7 +199,7 @@ async def test_a_rule_is_picked_up_and_disabled(
     await aws.events.put_targets(
         Rule="hourly", Targets=[{"Id": n, "Arn": arn, "Input": f'"{n}"'} for n in ("a", "b")]
     )
-    await seen(started, "hourly")
+    await seen(started, "hourly", key="rule/hourly#b")
     started.advance(timedelta(hours=1))
     await invoker.until(lambda events: len(events) == 2)
     await aws.events.disable_rule(Name="hourly")
