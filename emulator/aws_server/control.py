@@ -109,6 +109,7 @@ class Control:
         task = asyncio.create_task(self._wait_for_version(request, known, wait_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        request.owed_by(task)
 
     async def _wait_for_version(self, request: Request, known: int, wait_s: float) -> None:
         _respond(request, {"version": await self._schedules.other_than(known, wait_s)})

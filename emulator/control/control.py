@@ -100,6 +100,7 @@ class Control:
         task = asyncio.create_task(_fire(request, self.schedules, name, group))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+        request.owed_by(task)
 
 
 async def _fire(request: Request, schedules: Schedules, name: str, group: str) -> None:
@@ -117,7 +118,7 @@ def _body(request: Request) -> dict[str, Any]:
         raise _Refused(413, f"The body is at most {_LONGEST_BODY} bytes.")
     try:
         found = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise _Refused(400, "The body is a JSON object.")

@@ -163,7 +163,7 @@ def _read(authorizer: Authorizer, payload: bytes) -> _Answer:
     """What a function returned, in the form that its authorizer asks for."""
     try:
         value = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _Failure("its result is no JSON") from None
     if not isinstance(value, dict):
         raise _Failure("its result must be an object")

@@ -7,8 +7,8 @@ was recorded on AWS (tests/conformance).
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,6 +22,9 @@ _NOT_THE_FUNCTIONS = frozenset(
 )
 # RFC 9110: a name is a token.
 _NAME_EXTRA = frozenset("!#$%&'*+-.^_`|~")
+
+
+_STATUS = re.compile("[0-9]{3}")
 
 
 class Malformed(Exception):
@@ -44,11 +47,11 @@ def infer(result: bytes) -> HttpAnswer:
     unquoted, and what is no JSON at all passes through.
     """
     try:
-        value = json.loads(result)
-    except ValueError:
+        value = _parsed(result)
+    except (json.JSONDecodeError, UnicodeDecodeError):
         return HttpAnswer(200, (JSON_TYPE,), result)
     if not isinstance(value, dict) or "statusCode" not in value:
-        body = value.encode() if isinstance(value, str) else result
+        body = _encoded(value, "the result") if isinstance(value, str) else result
         return HttpAnswer(200, (JSON_TYPE,), body)
     headers = _with_type(_headers(value.get("headers")))
     headers += _cookies(value.get("cookies"))
@@ -58,20 +61,40 @@ def infer(result: bytes) -> HttpAnswer:
 def infer_v1(result: bytes) -> HttpAnswer:
     """The response for a result in payload format 1.0, where nothing is guessed; raises Malformed.
 
-    A header may have several values; those in `multiValueHeaders` come first.
+    A header may have several values; that in `headers` comes before those in `multiValueHeaders`,
+    as aws-lambda-dotnet recorded on HTTP APIs (V1_CombinesSingleAndMultiValueHeaders; REST APIs
+    have them the other way round).
     """
     try:
-        value = json.loads(result)
-    except ValueError as error:
+        value = _parsed(result)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Malformed(f"the result is no JSON: {error}") from error
     if not isinstance(value, dict) or "statusCode" not in value:
         raise Malformed("the result must be an object with a statusCode")
     many = value.get("multiValueHeaders") or {}
     if not isinstance(many, dict) or not all(isinstance(values, list) for values in many.values()):
         raise Malformed("multiValueHeaders must be an object of lists")
-    headers = [header for name in many for item in many[name] for header in _headers({name: item})]
-    headers = _with_type(headers + _headers(value.get("headers")))
+    headers = _headers(value.get("headers"))
+    headers += [header for name in many for item in many[name] for header in _headers({name: item})]
+    headers = _with_type(headers)
     return HttpAnswer(_status(value["statusCode"]), tuple(headers), _body(value))
+
+
+def _parsed(result: bytes) -> Any:
+    """A result's value; raises JSONDecodeError or UnicodeDecodeError for what is no JSON."""
+    try:
+        return json.loads(result)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except (ValueError, RecursionError) as error:  # JSON, of numbers too long or lists too deep
+        raise Malformed(f"the result cannot be read: {error}") from None
+
+
+def _encoded(text: str, what: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise Malformed(f"{what} has half of a surrogate pair") from None
 
 
 def _with_type(headers: list[Header]) -> list[Header]:
@@ -81,7 +104,7 @@ def _with_type(headers: list[Header]) -> list[Header]:
 
 
 def _status(value: Any) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and _STATUS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 200 <= value <= 599:
         raise Malformed(f"statusCode {value!r:.100}")
@@ -114,7 +137,7 @@ def _header_value(content: Any) -> bytes:
     text = content if isinstance(content, str) else json.dumps(content)
     if "\r" in text or "\n" in text or "\0" in text:
         raise Malformed("a header's value must be one line")
-    return text.strip().encode()
+    return _encoded(text.strip(), "a header's value")
 
 
 def _cookies(value: Any) -> list[Header]:
@@ -134,6 +157,6 @@ def _body(value: dict[str, Any]) -> bytes:
     if value.get("isBase64Encoded") is True:
         try:
             return base64.b64decode(body, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:  # binascii.Error is one
             raise Malformed(f"body is no base64: {error}") from error
     return body.encode(errors="surrogatepass")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import logging
 import random
 import time
 from collections.abc import Callable, Iterable
@@ -42,10 +43,11 @@ _MESSAGES = {
     429: b'{"message":"Too Many Requests"}',
     431: b'{"message":"Request Header Fields Too Large"}',
     500: b'{"message":"Internal Server Error"}',
+    501: b'{"message":"Not Implemented"}',
     503: b'{"message":"Service Unavailable"}',
 }
 
-
+_log = logging.getLogger(__name__)
 # Ids need to differ, not to be secret; asking the kernel for each would cost a call a request.
 _random = random.Random()  # noqa: S311
 
@@ -196,12 +198,27 @@ class Gateway:
         timeout_s = min(route.timeout_ms / 1000, MAX_INTEGRATION_TIMEOUT_S)
         exchange.timer = self._loop.call_later(timeout_s, self._give_up, exchange)
         infer = response.infer if route.payload_version == "2.0" else response.infer_v1
-        outcome.add_done_callback(lambda done: self._returned(exchange, done, infer))
+        outcome.add_done_callback(lambda done: self._settle(exchange, done, infer))
 
     def _give_up(self, exchange: _Exchange) -> None:
         """The integration timeout: the client is answered, the function runs on."""
         exchange.timer = None
         self._answer(exchange, 503)
+
+    def _settle(
+        self,
+        exchange: _Exchange,
+        done: asyncio.Future[InvokeResult],
+        infer: Callable[[bytes], response.HttpAnswer],
+    ) -> None:
+        """Answer with what the function returned; what goes wrong in that is a 500."""
+        try:
+            self._returned(exchange, done, infer)
+        except Exception as error:
+            _log.exception("cannot answer %s", exchange.route_key)
+            if exchange.request.unanswered:
+                self._complain(exchange, f"its result cannot be answered: {error!r}", "ERROR")
+                self._answer(exchange, 500)
 
     def _returned(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import re
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum, auto
@@ -22,6 +23,8 @@ _PIPELINE_LIMIT = 16
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_REQUEST_LINE_REST = len("  HTTP/1.1\r\n")
+_ABSOLUTE = re.compile(rb"https?://([^/?#]+)([^#]*)", re.IGNORECASE)
 
 
 class Host(Protocol):
@@ -75,8 +78,10 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
         self._receiving: Request | None = None
-        self._head_bytes = 0  # as received, for a head that does not end
+        self._quiet_bytes = 0  # received since a request was complete or gave a part of its body
         self._size = 0  # of the headers parsed
+        self._hosts = 0
+        self._is_coded = False  # its body needs more undone than chunks
         self._expected = 0  # what content-length says
         self._must_continue = False
         self._body: list[bytes] = []
@@ -121,17 +126,16 @@ class Connection(asyncio.Protocol):
             if self._lingered > _LINGER_BYTES:
                 self.abort()
             return
+        self._quiet_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._last_request_seen = True  # the protocol asked for is not spoken here
         except httptools.HttpParserError:
             self._refuse(HTTPStatus.BAD_REQUEST)
-        if self._receiving is not None and not self._head_done:
-            # A header without an end would grow in the parser, unseen by its callbacks.
-            self._head_bytes += len(data)
-            if self._head_bytes > 2 * self._limits.head_bytes:
-                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if self._receiving is not None and self._quiet_bytes > 2 * self._limits.head_bytes:
+            # A header or a trailer without an end grows in the parser, unseen by its callbacks.
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         self._advance()
 
     def eof_received(self) -> bool:
@@ -159,9 +163,10 @@ class Connection(asyncio.Protocol):
         if self._last_request_seen:
             return  # what follows a refused request in the same packet
         self._receiving = Request(self)
-        self._head_bytes = 0
         self._head_done = False
         self._size = 0
+        self._hosts = 0
+        self._is_coded = False
         self._expected = 0
         self._must_continue = False
         self._body.clear()
@@ -173,14 +178,22 @@ class Connection(asyncio.Protocol):
             self._receiving.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Parser: one header."""
-        if self._receiving is None:
+        """Parser: one header, or after the body a trailer.
+
+        Trailers are dropped: a header that guards something must not come in by the back door
+        (RFC 9110, section 6.5.1).
+        """
+        if self._receiving is None or self._head_done:
             return
         name = name.lower()
         self._receiving.headers.append((name, value))
         self._size += len(name) + len(value) + 4
-        if name == b"content-length":
+        if name == b"host":
+            self._hosts += 1
+        elif name == b"content-length":
             self._expected = int(value)
+        elif name == b"transfer-encoding":
+            self._is_coded = value.lower() != b"chunked"
         elif name == b"expect":
             self._must_continue = value == b"100-continue"
 
@@ -192,17 +205,28 @@ class Connection(asyncio.Protocol):
         self._head_done = True
         request.method = self._parser.get_method().decode("ascii")
         request.keep_alive = self._parser.should_keep_alive()
-        if self._size + len(request.target) > self._limits.head_bytes:
+        self._size += len(request.method) + len(request.target) + _REQUEST_LINE_REST
+        if self._size > self._limits.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        elif self._hosts != 1 and not (self._hosts == 0 and self._is_http_1_0()):
+            self._refuse(HTTPStatus.BAD_REQUEST)  # RFC 9112, section 3.2
+        elif self._is_coded:
+            self._refuse(HTTPStatus.NOT_IMPLEMENTED)  # RFC 9112, section 6.1
         elif self._expected > self._limits.body_bytes:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
         elif self._must_continue and self._transport is not None:
             self._transport.write(_CONTINUE)
+        if request.target[:1] != b"/":
+            _take_authority(request)
+
+    def _is_http_1_0(self) -> bool:
+        return bool(self._parser.get_http_version() == "1.0")
 
     def on_body(self, body: bytes) -> None:
         """Parser: (a part of) the body."""
         if self._receiving is None:
             return
+        self._quiet_bytes = 0
         self._body_bytes += len(body)
         if self._body_bytes > self._limits.body_bytes:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
@@ -216,6 +240,7 @@ class Connection(asyncio.Protocol):
             return
         request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._receiving = None
+        self._quiet_bytes = 0
         self._queue.append(request)
         if not request.keep_alive:
             self._last_request_seen = True
@@ -289,9 +314,9 @@ class Connection(asyncio.Protocol):
     def answer(self, request: Request, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Write one answer; the next request of the pipeline follows."""
         assert request is self._current, "a request is answered once, in order"
-        self._current = None
         transport = self._transport
         if transport is None:
+            self._current = None
             return
         last = self._last_request_seen and not self._queue
         keep_alive = request.keep_alive and not last and not self._server.closing
@@ -306,6 +331,7 @@ class Connection(asyncio.Protocol):
         if body and request.method != "HEAD" and status not in _BODILESS:
             head.append(body)
         data = b"".join(head)
+        self._current = None  # not before: what cannot be written can be answered otherwise
         if request.may_wait and self._queue:
             self._held = data
         else:
@@ -351,3 +377,14 @@ class Connection(asyncio.Protocol):
         elif self._deadline < math.inf:
             self._timer_at = self._deadline
             self._timer = self._loop.call_at(self._deadline, self._on_timer)
+
+
+def _take_authority(request: Request) -> None:
+    """Read a target in absolute form: its host stands for the header's (RFC 9112, 3.2.2)."""
+    match = _ABSOLUTE.fullmatch(request.target)
+    if match is None:
+        return
+    authority, rest = match.groups()
+    request.target = rest if rest.startswith(b"/") else b"/" + rest
+    others = (header for header in request.headers if header[0] != b"host")
+    request.headers = [(b"host", authority), *others]

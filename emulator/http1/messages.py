@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Header = tuple[bytes, bytes]
 
 JSON_TYPE: Header = (b"content-type", b"application/json")
+_FAILED = b'{"message":"Internal Server Error"}'
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Request:
     """One request and the way to answer it; `respond` must be called exactly once.
 
     `refusal` is 0, or the status to refuse it with: 413 or 431 when a limit was passed, 400 when
-    it was no HTTP. Such a request has no body, perhaps no headers, and its answer is the last.
+    it was no HTTP, 501 when its body is coded in a way unknown here. Such a request has no body,
+    perhaps no headers, and its answer is the last.
     `may_wait` lets the answer leave with that of the request after it, if that is already here.
     """
 
@@ -107,6 +112,37 @@ class Request:
     def respond_json(self, status: int, body: bytes, headers: Sequence[Header] = ()) -> None:
         """Send a JSON answer."""
         self._connection.answer(self, status, (JSON_TYPE, *headers), body)
+
+    def fail(self, error: BaseException) -> None:
+        """Log what went wrong and answer 500, if the answer is still to be given."""
+        _log.error("cannot answer %s %r", self.method, self.target[:200], exc_info=error)
+        if self.unanswered:
+            self.respond_json(500, _FAILED)
+
+    def after(self, future: asyncio.Future[Any], answer: Callable[[], None]) -> None:
+        """Call `answer` once the future is done; what goes wrong in it is a 500.
+
+        A handler that answers later has nobody above it: what it raises there would leave the
+        client waiting for ever.
+        """
+
+        def done(_future: asyncio.Future[Any]) -> None:
+            try:
+                answer()
+            except Exception as error:
+                self.fail(error)
+
+        future.add_done_callback(done)
+
+    def owed_by(self, task: asyncio.Future[None]) -> None:
+        """Answer 500 if the task that is to answer fails."""
+
+        def done(_task: asyncio.Future[None]) -> None:
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                self.fail(error)
+
+        task.add_done_callback(done)
 
 
 Handler = Callable[[Request], None]

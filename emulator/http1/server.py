@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 from emulator.http1.connection import Connection
 from emulator.http1.messages import Handler, Limits, Request
-
-_log = logging.getLogger(__name__)
 
 
 class HttpServer:
@@ -39,10 +36,8 @@ class HttpServer:
         """Hand one request to the handler; its failure is an answer, never a lost connection."""
         try:
             self._handler(request)
-        except Exception:
-            _log.exception("cannot handle %s %r", request.method, request.target[:200])
-            if request.unanswered:
-                request.respond_json(500, b'{"message":"Internal Server Error"}')
+        except Exception as error:
+            request.fail(error)
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection in, unless there are too many or the server closes."""

@@ -140,7 +140,7 @@ class InvokeApi:
             )
         except Throttled as throttled:
             raise _throttled(throttled) from None
-        outcome.add_done_callback(_answerer(request, log_tail=log_tail))
+        request.after(outcome, lambda: _answer_result(request, outcome, log_tail=log_tail))
 
     def _start(self, request: Request, function: Function) -> None:
         """Accept an event; it gets no client context, as on AWS."""
@@ -247,14 +247,16 @@ class InvokeApi:
     def _answer(self, request: Request, build: Callable[[], Any]) -> None:
         """Answer with what `build` makes on a thread: it may read whole folders of code."""
 
-        def done(future: asyncio.Future[Any]) -> None:
-            if future.cancelled() or future.exception() is not None:
-                reason = "cancelled" if future.cancelled() else repr(future.exception())
+        building = self._loop.run_in_executor(None, build)
+
+        def done() -> None:
+            if building.cancelled() or building.exception() is not None:
+                reason = "cancelled" if building.cancelled() else repr(building.exception())
                 _refuse(request, Refused(500, "ServiceException", reason, Type="Service"))
                 return
-            request.respond_json(200, json.dumps(future.result()).encode(), (_request_id(),))
+            request.respond_json(200, json.dumps(building.result()).encode(), (_request_id(),))
 
-        self._loop.run_in_executor(None, build).add_done_callback(done)
+        request.after(building, done)
 
 
 def _refuse_browsers(request: Request) -> None:
@@ -316,22 +318,18 @@ def _client_context(request: Request) -> str | None:
         raise Refused(400, "InvalidRequestContentException", message, Type="User") from None
 
 
-def _answerer(
-    request: Request, *, log_tail: bool
-) -> Callable[[asyncio.Future[InvokeResult]], None]:
-    def answer(done: asyncio.Future[InvokeResult]) -> None:
-        if done.cancelled():
-            _refuse(request, Refused(500, "ServiceException", "The invocation was abandoned."))
-            return
-        result = done.result()
-        headers = [_request_id(result.request_id), _VERSION]
-        if result.function_error is not None:
-            headers.append((b"x-amz-function-error", result.function_error.encode()))
-        if log_tail:
-            headers.append((b"x-amz-log-result", base64.b64encode(result.log_tail.encode())))
-        request.respond_json(200, result.payload, headers)
-
-    return answer
+def _answer_result(request: Request, done: asyncio.Future[InvokeResult], *, log_tail: bool) -> None:
+    if done.cancelled():
+        _refuse(request, Refused(500, "ServiceException", "The invocation was abandoned."))
+        return
+    result = done.result()
+    headers = [_request_id(result.request_id), _VERSION]
+    if result.function_error is not None:
+        headers.append((b"x-amz-function-error", result.function_error.encode()))
+    if log_tail:
+        tail = result.log_tail.encode(errors="replace")
+        headers.append((b"x-amz-log-result", base64.b64encode(tail)))
+    request.respond_json(200, result.payload, headers)
 
 
 def _throttled(error: Throttled) -> Refused:

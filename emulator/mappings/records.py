@@ -118,7 +118,7 @@ def _named_failures(payload: bytes) -> set[str] | None:
     """Return the ids that the answer names, none if it is empty; None if it cannot be read."""
     try:
         answer = json.loads(payload) if payload.strip() else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not answer:
         return set()
@@ -132,7 +132,7 @@ def _named_failures(payload: bytes) -> set[str] | None:
 def _json_object(text: str) -> Any:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

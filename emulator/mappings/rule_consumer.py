@@ -97,7 +97,7 @@ def _payload(body: str) -> bytes:
     """Return the event in JSON; an input transformer may have made a plain text of it."""
     try:
         json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return json.dumps(body).encode()
     return body.encode()
 

@@ -53,7 +53,7 @@ def reported(body: bytes) -> Failure:
     """Return the failure of an INIT as the runtime itself reports it."""
     try:
         error_type = json.loads(body)["errorType"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         error_type = "Runtime.Unknown"
     return failed(str(error_type), "INIT failed", body)
 

@@ -27,6 +27,7 @@ _XML_TYPE: Header = (b"content-type", b"text/xml")
 _CREDENTIAL = re.compile(rb"Credential=([^/,\s]+)/[^/]*/([^/]+)/")
 _FAILURE = SqsError("InternalFailure", "The request failed in a way that nobody thought of.", 500)
 
+_Respond = Callable[[Result | SqsError], None]
 _MessageAction = Callable[[Store, Queue, Parameters, str], Result]
 _MESSAGE_ACTIONS: Mapping[str, _MessageAction] = {
     "ChangeMessageVisibility": actions.change_message_visibility,
@@ -70,17 +71,17 @@ class SqsService:
         target = request.header(b"x-amz-target")
         if target is not None and target.startswith(TARGET_PREFIX):
             action = target[len(TARGET_PREFIX) :].decode("latin-1")
-            respond = _json_answer(request)
+            respond = _safely(request, _json_answer(request))
             try:
                 parameters = json.loads(request.body) if request.body else {}
-            except ValueError:
+            except (ValueError, RecursionError):
                 parameters = None
             if not isinstance(parameters, dict):
                 respond(SqsError("SerializationException", "The body is no JSON object."))
                 return
         else:
             action, parameters = query.read(request)
-            respond = _query_answer(request, action)
+            respond = _safely(request, _query_answer(request, action))
         trace = request.header(b"x-amzn-trace-id")
         if trace is not None and action == "SendMessage":
             header = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace.decode()}}
@@ -101,7 +102,7 @@ class SqsService:
         action: str,
         parameters: Parameters,
         request: Request,
-        respond: Callable[[Result | SqsError], None],
+        respond: _Respond,
     ) -> Result | SqsError | None:
         """Return what an action gives; None if it has answered or will."""
         caller = self._caller(request)
@@ -139,7 +140,19 @@ class SqsService:
         return Caller(account, region, f"http://{host or self._defaults.host}")
 
 
-def _json_answer(request: Request) -> Callable[[Result | SqsError], None]:
+def _safely(request: Request, respond: _Respond) -> _Respond:
+    """Answer 500 if `respond` fails: long polls are answered while others are served."""
+
+    def answer(result: Result | SqsError) -> None:
+        try:
+            respond(result)
+        except Exception as error:
+            request.fail(error)
+
+    return answer
+
+
+def _json_answer(request: Request) -> _Respond:
     def answer(result: Result | SqsError) -> None:
         headers = [_JSON_TYPE, _request_id()]
         if isinstance(result, SqsError):
@@ -153,7 +166,7 @@ def _json_answer(request: Request) -> Callable[[Result | SqsError], None]:
     return answer
 
 
-def _query_answer(request: Request, action: str) -> Callable[[Result | SqsError], None]:
+def _query_answer(request: Request, action: str) -> _Respond:
     def answer(result: Result | SqsError) -> None:
         name, number = _request_id()
         status = result.status if isinstance(result, SqsError) else 200
