@@ -180,22 +180,27 @@ class Emulator:
 
     async def _serve(self, runtime: Runtime, control: Control) -> None:
         addresses = self._addresses
-        port = addresses.gateway_port
-        for api in self.app.http_apis:
-            gateway = Gateway(api, self.app.account_id, runtime, self._sink)
-            what = f"HTTP API {api.logical_id}"
-            url = await self._listen(gateway.server, addresses.host, port, what)
-            self.gateway_urls[api.logical_id] = url
-            port = gateway.server.port + 1 if port else 0
+        # Lambda's port first: programs are told of it beforehand, and an API would take it.
         invoke_api = InvokeApi(runtime, self.app, control)
         self.lambda_url = await self._listen(
             invoke_api.server, LOOPBACK, addresses.lambda_port, "Lambda"
         )
+        port, lambda_port = addresses.gateway_port, invoke_api.server.port
+        for api in self.app.http_apis:
+            gateway = Gateway(api, self.app.account_id, runtime, self._sink)
+            what = f"HTTP API {api.logical_id}"
+            url = await self._listen(gateway.server, addresses.host, port, what, lambda_port)
+            self.gateway_urls[api.logical_id] = url
+            port = gateway.server.port + 1 if port else 0
         self._watch_template(runtime, invoke_api)
 
-    async def _listen(self, server: HttpServer, host: str, port: int, what: str) -> str:
-        """Listen on the port or the next free one; the server's URL."""
+    async def _listen(
+        self, server: HttpServer, host: str, port: int, what: str, lambda_port: int = 0
+    ) -> str:
+        """Listen on the port or the next free one that is not Lambda's; the server's URL."""
         for candidate in range(port, port + _PORTS_TRIED) if port else (0,):
+            if candidate and candidate == lambda_port:
+                continue
             try:
                 await server.listen(host, candidate)
             except OSError as error:
@@ -206,6 +211,8 @@ class Emulator:
             url = f"http://{host}:{server.port}"
             if port in (0, server.port):
                 self._sink(Kind.PLATFORM, f"{what}: {url}")
+            elif port == lambda_port:
+                self._sink(Kind.PLATFORM, f"{what}: {url} (port {port} is Lambda's)")
             else:
                 said = f"port {port} is taken by another program, so {what} is at {url}"
                 self._sink(Kind.PLATFORM, said, level="WARNING")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from pathlib import Path
 
 import boto3
 import httpx
+import pytest
 
+from emulator.app import Addresses, Emulator
+from emulator.runtime import RuntimeSettings
+from emulator.services.ports import is_free
 from emulator.template.parse import load
 from tests.emulator_harness import LogKeeper, running
 
@@ -53,6 +58,40 @@ async def test_several_apis(logs: LogKeeper) -> None:
         answer = await client.get(f"{internal}/internal-dev/a")
         assert (answer.json()["name"], answer.json()["route"]) == ("admin", "ANY /{proxy+}")
         assert (await client.get(f"{internal}/v1/a")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("gateway", "api", "public", "internal", "said"),
+    [
+        (0, 1, 0, 2, "InternalApi: http://127.0.0.1:{2} (port {1} is Lambda's)"),
+        (0, 5, 0, 1, "InternalApi: http://127.0.0.1:{1}"),
+        (0, 0, 1, 2, "PublicApi: http://127.0.0.1:{1} (port {0} is Lambda's)"),
+    ],
+)
+async def test_no_api_takes_lambdas_port(
+    logs: LogKeeper, gateway: int, api: int, public: int, internal: int, said: str
+) -> None:
+    app = load(_APPS / "several_apis" / "template.yaml")
+    block = _free_block(6)
+    addresses = Addresses("127.0.0.1", block[gateway], block[api])
+    settings = RuntimeSettings(reload=False)
+    emulator = Emulator(app, logs, addresses=addresses, settings=settings)
+    await emulator.start()
+    await emulator.stop()
+    assert emulator.lambda_url == f"http://127.0.0.1:{block[api]}"
+    assert list(emulator.gateway_urls.values()) == [
+        f"http://127.0.0.1:{block[port]}" for port in (public, internal)
+    ]
+    assert f"HTTP API {said.format(*block)}" in logs.texts()
+
+
+def _free_block(count: int) -> list[int]:
+    """Ports in a row that nobody listens on, below those that the system gives out."""
+    while True:
+        first = random.randrange(15_000, 30_000)
+        block = list(range(first, first + count))
+        if all(map(is_free, block)):
+            return block
 
 
 async def test_functions_of_cloudformation(logs: LogKeeper) -> None:
