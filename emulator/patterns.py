@@ -1,7 +1,7 @@
 """Event patterns: which events a rule or a filter lets through.
 
-Source: Amazon EventBridge User Guide, "Creating Amazon EventBridge event patterns" and "Comparison
-operators for use in event patterns".
+Sources: Amazon EventBridge User Guide, "Creating Amazon EventBridge event patterns" and "Comparison
+operators for use in event patterns"; what is refused, event-ruler's JsonRuleCompiler and Range.
 """
 
 from __future__ import annotations
@@ -27,6 +27,11 @@ _COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+_FARTHEST = 5e11
+"""Numbers are compared to here only (event-ruler, ComparableNumber; the guide still says 5.0e9)."""
+_OPERATORS = frozenset(
+    ("exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard")
+) | {"numeric", "cidr", *_COMPARISONS}
 _MAX_WILDCARDS = 5
 """AWS computes a pattern's complexity; with six stars in one text it was seen to refuse."""
 
@@ -85,9 +90,7 @@ def _object(pattern: Mapping[str, Any]) -> Matcher:
 
 
 def _condition(key: str, value: Any) -> Matcher:
-    if key == "$or" and isinstance(value, list) and len(value) > 1:
-        if not all(isinstance(choice, Mapping) for choice in value):
-            raise PatternError("$or is an array of objects")
+    if _is_choice(key, value):
         choices = [_object(choice) for choice in value]
         return lambda event: any(choice(event) for choice in choices)
     if isinstance(value, Mapping):
@@ -104,6 +107,16 @@ def _condition(key: str, value: Any) -> Matcher:
         return any(leaf(found) for leaf in leaves)
 
     return matches
+
+
+def _is_choice(key: str, value: Any) -> bool:
+    """Whether this is `$or` and no field of that name: two objects or more, without operators."""
+    return (
+        key == "$or"
+        and isinstance(value, list)
+        and len(value) > 1
+        and all(isinstance(item, Mapping) and not _OPERATORS & item.keys() for item in value)
+    )
 
 
 def _objects(value: Any) -> list[Mapping[str, Any]]:
@@ -140,6 +153,8 @@ def _operator(name: str, operand: Any) -> _Scalar:
         return _numeric(operand)
     if name == "cidr":
         return _cidr(operand)
+    if name == "exactly" and isinstance(operand, str):
+        return _equal(operand)
     if name in ("prefix", "suffix", "equals-ignore-case", "wildcard"):
         return _text_operator(name, operand)
     raise PatternError(f"unrecognized match type {name}")
@@ -159,11 +174,17 @@ def _anything_but(operand: Any) -> _Scalar:
         if name not in ("prefix", "suffix", "equals-ignore-case", "wildcard"):
             raise PatternError(f"anything-but does not support {name}")
         items = inner if isinstance(inner, list) else [inner]
+        if name in ("prefix", "suffix") and "" in items:
+            raise PatternError("an empty prefix or suffix is not allowed in anything-but")
         tests = [_text_operator(name, item) for item in items]
     else:
         items = operand if isinstance(operand, list) else [operand]
         if any(isinstance(item, (Mapping, list, bool)) or item is None for item in items):
             raise PatternError("inside anything-but, only texts and numbers are supported")
+        if len({isinstance(item, str) for item in items}) > 1:
+            raise PatternError("anything-but takes either texts or numbers, not both in one list")
+        for item in items:
+            _check_bound(item)
         tests = [_equal(item) for item in items]
     if not tests:
         raise PatternError("anything-but must not be empty")
@@ -185,8 +206,6 @@ def _text_operator(name: str, operand: Any) -> _Scalar:
     if name == "equals-ignore-case":
         wanted = operand.casefold()
         return lambda scalar: isinstance(scalar, str) and scalar.casefold() == wanted
-    if not operand:
-        raise PatternError("an empty prefix or suffix is not allowed")
     if name == "prefix":
         return lambda scalar: isinstance(scalar, str) and scalar.startswith(operand)
     return lambda scalar: isinstance(scalar, str) and scalar.endswith(operand)
@@ -214,9 +233,22 @@ def _numeric(operand: Any) -> _Scalar:
     )
     if not is_whole:
         raise PatternError("numeric takes one or two comparisons, each with a number")
+    for _, bound in pairs:
+        _check_bound(bound)
+    if len(pairs) == 2:
+        (lower, bottom), (upper, top) = pairs
+        if lower not in (">", ">=") or upper not in ("<", "<="):
+            raise PatternError("a numeric range is > or >=, then < or <=")
+        if bottom >= top:
+            raise PatternError("the bottom of a numeric range must be less than its top")
     return lambda scalar: (
         _is_number(scalar) and all(_COMPARISONS[name](scalar, bound) for name, bound in pairs)
     )
+
+
+def _check_bound(value: Any) -> None:
+    if _is_number(value) and not -_FARTHEST <= value <= _FARTHEST:
+        raise PatternError("numbers must be between -5.0E11 and 5.0E11, inclusive")
 
 
 def _cidr(operand: Any) -> _Scalar:
