@@ -151,6 +151,16 @@ async def _put_schedule(schedule: Schedule, app: Application, aws: Aws) -> None:
     if schedule.end is not None:
         request["EndDate"] = schedule.end
     try:
+        await _create_or_update(request, aws)
+    except ClientError as error:
+        if error_code(error) != "ValidationException":
+            raise
+        reason = error.response["Error"].get("Message", "")
+        _LOG.warning("the schedule %s is left out: %s", schedule.name, reason)
+
+
+async def _create_or_update(request: dict[str, Any], aws: Aws) -> None:
+    try:
         await aws.scheduler.create_schedule(**request)
     except ClientError as error:
         if error_code(error) != "ConflictException":

@@ -1,36 +1,49 @@
 """What AWS checks of schedules and MiniStack does not, and lists longer than one page.
 
-Sources: EventBridge Scheduler API reference, CreateSchedule and ListSchedules; EventBridge API
-reference, PutRule; the messages are recorded on AWS (LocalStack's snapshots).
+Sources: EventBridge Scheduler API reference, ListSchedules; EventBridge API reference, PutRule; the
+messages are recorded on AWS (LocalStack's snapshots).
 """
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from emulator.cron.expressions import At, ExpressionError, moment, parse, time_zone
+from emulator.aws_server.schedule_checks import name_problem, schedule_problem
+from emulator.cron.expressions import At, ExpressionError, parse
 
 _PAGE = 100
 _ALL = str(10**9)
-_LONGEST_WINDOW_MIN = 1_440
+_NAMED = re.compile("/(schedules|schedule-groups)/(.+)", re.DOTALL)
 
 
 def adapt(scheduler: Any, eventbridge: Any) -> None:
     """Change MiniStack's two services."""
     create, update = scheduler._create_schedule, scheduler._update_schedule
     list_all, put_rule = scheduler._list_schedules, eventbridge._put_rule
+    serve = scheduler.handle_request
 
     def checked(change: Any) -> Any:
         def call(name: str, body: Mapping[str, Any]) -> Any:
-            problem = schedule_problem(body)
+            problem = schedule_problem(name, body, datetime.now(UTC))
             if problem is not None:
                 return scheduler._error(400, "ValidationException", problem)
             return change(name, body)
 
         return call
+
+    @functools.wraps(serve)
+    async def serve_named(method: str, path: str, *rest: Any) -> Any:
+        """MiniStack has no route for a name that breaks the rules; AWS says what is wrong."""
+        match = _NAMED.fullmatch(path)
+        problem = name_problem(match[2]) if match is not None else None
+        if problem is not None:
+            return scheduler._error(400, "ValidationException", problem)
+        return await serve(method, path, *rest)
 
     def list_page(query: Mapping[str, str]) -> Any:
         status, headers, body = list_all({**query, "MaxResults": _ALL})
@@ -45,30 +58,9 @@ def adapt(scheduler: Any, eventbridge: Any) -> None:
 
     scheduler._create_schedule, scheduler._update_schedule = checked(create), checked(update)
     scheduler._list_schedules = list_page
+    scheduler.handle_request = serve_named
     eventbridge._put_rule = put_checked_rule
     eventbridge._validate_schedule_expression = is_rule_expression
-
-
-def schedule_problem(body: Mapping[str, Any]) -> str | None:
-    """Return why AWS would refuse to create or update such a schedule."""
-    expression, zone = body.get("ScheduleExpression"), body.get("ScheduleExpressionTimezone")
-    if expression:
-        try:
-            parse(expression)
-        except ExpressionError:
-            return f"Invalid Schedule Expression {expression}."
-    if zone:
-        try:
-            time_zone(zone)
-        except ExpressionError:
-            return f"Invalid Schedule Expression Timezone {zone}."
-    try:
-        start, end = (moment(_text(body.get(name))) for name in ("StartDate", "EndDate"))
-    except ExpressionError as error:
-        return str(error)
-    if start is not None and end is not None and start >= end:
-        return "The StartDate you specify must come before the EndDate."
-    return _window_problem(body.get("FlexibleTimeWindow") or {})
 
 
 def is_rule_expression(expression: str) -> bool:
@@ -79,26 +71,6 @@ def is_rule_expression(expression: str) -> bool:
         return not isinstance(parse(expression), At)
     except ExpressionError:
         return False
-
-
-def _window_problem(window: Mapping[str, Any]) -> str | None:
-    mode, minutes = window.get("Mode"), window.get("MaximumWindowInMinutes")
-    if mode not in (None, "OFF", "FLEXIBLE"):
-        return f"Invalid FlexibleTimeWindow mode {mode}."
-    if mode == "OFF" and minutes is not None:
-        return "MaximumWindowInMinutes is only for the mode FLEXIBLE."
-    if mode == "FLEXIBLE" and not (
-        isinstance(minutes, int) and 1 <= minutes <= _LONGEST_WINDOW_MIN
-    ):
-        return f"MaximumWindowInMinutes is from 1 to {_LONGEST_WINDOW_MIN} in the mode FLEXIBLE."
-    return None
-
-
-def _text(date: Any) -> str | None:
-    """A date as `moment` reads it; SDKs send seconds since 1970."""
-    if isinstance(date, int | float):
-        return datetime.fromtimestamp(date, UTC).isoformat()
-    return None if date is None else str(date)
 
 
 def _page(body: bytes, query: Mapping[str, str]) -> bytes:

@@ -166,3 +166,25 @@ async def test_an_event_for_a_bus_that_is_not_there_is_refused_and_not_lost(aws:
     assert answer["Entries"][0]["ErrorCode"] == "ResourceNotFoundException"
     default = await aws.events.put_events(Entries=[{**entry, "EventBusName": "default"}])
     assert default["FailedEntryCount"] == 0
+
+
+OVER = """
+  Queue: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub "${P}-q"}}
+  Over:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      Name: !Sub "${P}-over"
+      ScheduleExpression: rate(1 hour)
+      EndDate: "2020-01-01T00:00:00Z"
+      FlexibleTimeWindow: {Mode: "OFF"}
+      Target: {Arn: !GetAtt Queue.Arn, RoleArn: "arn:aws:iam::000000000000:role/r"}
+"""
+
+
+async def test_a_schedule_that_the_endpoint_refuses_is_left_out(
+    aws: Aws, load_app: LoadApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = load_app(OVER)
+    await provision(app, aws)
+    assert await depth(aws, app.queues[0].name) == 0, "the rest is made"
+    assert f"{app.schedules[0].name} is left out: The EndDate you specify" in caplog.text

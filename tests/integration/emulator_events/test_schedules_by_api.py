@@ -155,20 +155,24 @@ async def test_what_is_over_is_deleted_if_it_says_so(
     app, invoker = await running(started, load_app)
     for name, action in (("kept", "NONE"), ("once", "DELETE")):
         await create(aws, app, name, "at(2026-01-01T01:00:00)", ActionAfterCompletion=action)
-    ends = datetime.fromisoformat("2026-01-01T03:30:00+00:00")
-    await create(
-        aws, app, "ends", "cron(0 * * * ? *)", EndDate=ends, ActionAfterCompletion="DELETE"
+    # Far away: CreateSchedule takes no EndDate that is over on the wall's clock.
+    begins, ends = (
+        datetime.fromisoformat(f"2126-01-01T0{time}:30+00:00") for time in ("0:00", "3:30")
     )
+    hourly = "cron(0 1-5 1 1 ? 2126)"
+    await create(aws, app, "ends", hourly, EndDate=ends, ActionAfterCompletion="DELETE")
     for name in ("kept", "once", "ends"):
         await seen(started, name)
     started.advance(timedelta(hours=1))
     await eventually(lambda: _gone(started, "once"))
+    while started.clock.now() < begins:
+        started.advance(min(begins - started.clock.now(), timedelta(days=3_650)))
     assert row(started, "ends") is not None
-    started.advance(timedelta(hours=4))
+    started.advance(timedelta(hours=5))
     await eventually(lambda: _gone(started, "ends"))
     assert row(started, "kept") is not None
-    hours = ["01", "01", "01", "02", "03"]
-    assert invoker.events == [f"2026-01-01T{hour}:00:00Z" for hour in hours]
+    once = "2026-01-01T01:00:00Z"
+    assert invoker.events == [once, once, *(f"2126-01-01T0{hour}:00:00Z" for hour in (1, 2, 3))]
 
 
 async def test_a_flexible_window_fires_within_it(
