@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from emulator.aws_server import EDITION, validation
+from emulator.aws_server import EDITION, events, validation
 from emulator.aws_server.versions import Version
 
 _RULE_CHANGES = frozenset(
@@ -39,11 +39,12 @@ def application(schedules: Version) -> Any:
     eventbridge: Any = import_module("ministack.services.eventbridge")
     scheduler: Any = import_module("ministack.services.scheduler")
     eventbridge.start_scheduler = scheduler.start_scheduler = _start_nothing
-    # MiniStack keeps every event for ever in a list that nothing reads.
+    # MiniStack keeps events of partners for ever in a list that nothing reads.
     nothing_kept: collections.deque[Any] = collections.deque(maxlen=0)
     eventbridge._events_log_list = lambda: nothing_kept
     _refuse_unknown_buses(eventbridge)
     validation.adapt(scheduler, eventbridge)
+    events.adapt(eventbridge)
     _note_changes(
         eventbridge,
         schedules,
