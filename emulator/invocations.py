@@ -33,13 +33,14 @@ class Throttled(Exception):
 
 
 class UnknownFunction(Exception):
-    """The template declares no function of that name."""
+    """The template declares no function, version or alias of that name."""
 
 
 class Invoker(Protocol):
     """Runs functions; the gateway, the mappings, the schedules and the invoke API all use it.
 
-    `function` is a function's physical name. The payload is JSON, at most 6 MB.
+    `function` is a function's physical name; it may end in `:` and a version or an alias. The
+    payload is JSON, at most 6 MB.
     """
 
     async def invoke(

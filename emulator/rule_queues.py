@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass, replace
 
+from emulator.targets import function_reference
 from emulator.template.model import Application, Queue, Rule, Target
 
 PREFIX = "emulator-rule-"
@@ -30,8 +31,8 @@ class RuleQueue:
 
     @property
     def function(self) -> str:
-        """The function's name."""
-        return self.target.arn.split(":")[6]
+        """The function's name, with a qualifier if the rule names one."""
+        return function_reference(self.target.arn)
 
 
 def rule_queues(app: Application) -> tuple[RuleQueue, ...]:

@@ -13,23 +13,24 @@ from collections.abc import Collection
 from typing import Any
 
 from emulator.invoke_api.code import look
-from emulator.invoke_api.references import LATEST
-from emulator.template.model import Function, QueueMapping
+from emulator.invoke_api.references import Named
+from emulator.template.model import LATEST, PUBLISHED, Function, QueueMapping
 
 HIDDEN = "****"
 """Stands for what must not be shown, as in CloudFormation's own answers."""
 
 
-def function(of: Function, template_modified_s: float) -> dict[str, Any]:
+def function(named: Named, template_modified_s: float) -> dict[str, Any]:
     """A function's configuration; values that come from NoEcho parameters are hidden.
 
     Where AWS asks for a permission, here anyone on this machine may ask.
     """
+    of = named.function
     code, details = look(of.code_dir), of.details
     modified_s = max(code.modified_s, template_modified_s)
     result: dict[str, Any] = {
         "FunctionName": of.name,
-        "FunctionArn": of.arn,
+        "FunctionArn": named.arn,
         "Runtime": of.runtime,
         "Role": details.role,
         "Handler": of.handler,
@@ -39,7 +40,7 @@ def function(of: Function, template_modified_s: float) -> dict[str, Any]:
         "MemorySize": of.memory_mb,
         "LastModified": _lambda_time(modified_s),
         "CodeSha256": code.sha256,
-        "Version": LATEST,
+        "Version": named.version,
         "TracingConfig": {"Mode": details.tracing},
         "State": "Active",
         "LastUpdateStatus": "Successful",
@@ -72,10 +73,23 @@ def function(of: Function, template_modified_s: float) -> dict[str, Any]:
     return result
 
 
-def whole_function(of: Function, template_modified_s: float) -> dict[str, Any]:
+def alias(of: Function, name: str) -> dict[str, Any]:
+    """What GetAlias gives."""
+    result = {
+        "AliasArn": f"{of.arn}:{name}",
+        "Name": name,
+        "FunctionVersion": PUBLISHED,
+        "Description": "",
+    }
+    revision = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps(result, sort_keys=True))
+    return {**result, "RevisionId": str(revision)}
+
+
+def whole_function(named: Named, template_modified_s: float) -> dict[str, Any]:
     """What GetFunction gives: the code is where it lies."""
+    of = named.function
     result: dict[str, Any] = {
-        "Configuration": function(of, template_modified_s),
+        "Configuration": function(named, template_modified_s),
         "Code": {"RepositoryType": "Local", "Location": of.code_dir.as_uri()},
         "Tags": dict(of.details.tags),
     }

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from emulator.invoke_api import errors
-from emulator.template.model import Function
+from emulator.template.model import LATEST, PUBLISHED, Function
 
-LATEST = "$LATEST"
 _PATTERN = (
     r"(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(-gov)?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?"
     r"([a-zA-Z0-9-_\.]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?"
@@ -29,13 +28,28 @@ class Place:
     account_id: str
 
 
+@dataclass(frozen=True)
+class Named:
+    """A function as a caller named it; the qualifier is empty if there was none."""
+
+    function: Function
+    qualifier: str
+
+    @property
+    def version(self) -> str:
+        """The version that is meant: an alias is of the published one."""
+        return LATEST if self.qualifier in {"", LATEST} else PUBLISHED
+
+    @property
+    def arn(self) -> str:
+        """The function's ARN, ending in the qualifier if there is one."""
+        return f"{self.function.arn}:{self.qualifier}" if self.qualifier else self.function.arn
+
+
 def resolve(
     reference: str, qualifier: str | None, functions: Mapping[str, Function], place: Place
-) -> Function:
-    """Return the function that is meant; raise Refused as Lambda does.
-
-    There is one version of each, `$LATEST`: no alias and no published version is ever found.
-    """
+) -> Named:
+    """Return the function that is meant; raise Refused as Lambda does."""
     match = _REFERENCE.fullmatch(reference)
     if match is None:
         raise errors.not_like(reference, "functionName", _PATTERN)
@@ -54,7 +68,7 @@ def resolve(
         )
     account = (match[5] or place.account_id).removesuffix(":")
     found = functions.get(match[7]) if account == place.account_id else None
-    if found is None or wanted not in {"", LATEST}:
+    if found is None or not found.knows(wanted):
         arn = f"arn:aws:lambda:{region}:{account}:function:{match[7]}"
         raise errors.not_found(f"Function not found: {arn}{':' if wanted else ''}{wanted}")
-    return found
+    return Named(found, wanted)

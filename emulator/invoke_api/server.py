@@ -17,19 +17,17 @@ from urllib.parse import parse_qsl, unquote
 from emulator.control import Control
 from emulator.http1 import JSON_TYPE, Header, HttpServer, Limits, Request
 from emulator.invocations import InvokeResult, Throttled
-from emulator.invoke_api import describe, errors
+from emulator.invoke_api import describe, errors, requests
 from emulator.invoke_api.errors import MAX_ASYNC_BYTES, MAX_SYNC_BYTES, Refused
-from emulator.invoke_api.references import LATEST, Place, resolve
+from emulator.invoke_api.references import Named, Place, resolve
 from emulator.runtime import Runtime
 from emulator.runtime.service import new_request_id
-from emulator.template.model import Application, Function
+from emulator.template.model import LATEST, PUBLISHED, Application, Function
 from emulator.tracing import trace_id_of
 
 _LIMITS = Limits(head_bytes=32 * 1024, body_bytes=MAX_SYNC_BYTES)
-_VERSION: Header = (b"x-amz-executed-version", LATEST.encode())
 _KINDS = ("DryRun", "RequestResponse", "Event")
 _LOG_TYPES = ("None", "Tail")
-_MAX_CLIENT_CONTEXT_BYTES = 3_583
 _FUNCTIONS_A_PAGE, _MAPPINGS_A_PAGE = 50, 100
 _OPERATION = re.compile(r"/20\d\d-\d\d-\d\d/.*")
 _LOOPBACK = re.compile(rb"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
@@ -53,6 +51,9 @@ class InvokeApi:
             ("GET", "/2015-03-31/functions", self._list_functions),
             ("GET", f"/2015-03-31{one}", self._get_function),
             ("GET", f"/2015-03-31{one}/configuration", self._get_configuration),
+            ("GET", f"/2015-03-31{one}/aliases", self._list_aliases),
+            ("GET", f"/2015-03-31{one}/aliases/([^/]+)", self._get_alias),
+            ("GET", f"/2015-03-31{one}/versions", self._list_versions),
             ("GET", f"/2019-09-30{one}/concurrency", self._get_concurrency),
             ("GET", f"/2019-09-25{one}/event-invoke-config", self._get_event_invoke),
             ("GET", "/2015-03-31/event-source-mappings", self._list_mappings),
@@ -94,27 +95,27 @@ class InvokeApi:
         """As they run now, by name."""
         return {function.name: function for function in self._runtime.functions}
 
-    def _named(self, reference: str, query: Mapping[str, str]) -> Function:
+    def _named(self, reference: str, query: Mapping[str, str]) -> Named:
         return resolve(reference, query.get("Qualifier"), self._functions, self._place)
 
     # -- invoking
 
     def _invoke(self, request: Request, names: Sequence[str], query: Mapping[str, str]) -> None:
-        function = self._named(names[0], query)
-        kind = _header(request, b"x-amz-invocation-type") or "RequestResponse"
-        log_type = _header(request, b"x-amz-log-type") or "None"
+        named = self._named(names[0], query)
+        kind = requests.header(request, b"x-amz-invocation-type") or "RequestResponse"
+        log_type = requests.header(request, b"x-amz-log-type") or "None"
         if kind not in _KINDS:
             raise errors.not_one_of(kind, "invocationType", _KINDS)
         if log_type not in _LOG_TYPES:
             raise errors.not_one_of(log_type, "logType", _LOG_TYPES)
         if kind == "Event":
-            self._start(request, function)
+            self._start(request, named)
             return
-        payload, context = _payload(request), _client_context(request)
+        payload, context = requests.payload(request), requests.client_context(request)
         if kind == "DryRun":
-            request.respond(204, (_request_id(), _VERSION))
+            request.respond(204, (_request_id(), _version(named)))
         else:
-            self._run(request, function, payload, context, log_tail=log_type == "Tail")
+            self._run(request, named, payload, context, log_tail=log_type == "Tail")
 
     def _invoke_async(
         self, request: Request, names: Sequence[str], query: Mapping[str, str]
@@ -124,7 +125,7 @@ class InvokeApi:
     def _run(
         self,
         request: Request,
-        function: Function,
+        named: Named,
         payload: bytes,
         client_context: str | None,
         *,
@@ -132,7 +133,7 @@ class InvokeApi:
     ) -> None:
         try:
             outcome = self._runtime.submit(
-                function.name,
+                named.function.name,
                 payload,
                 trace_id=trace_id_of(request),
                 log_tail=log_tail,
@@ -140,16 +141,17 @@ class InvokeApi:
             )
         except Throttled as throttled:
             raise _throttled(throttled) from None
-        request.after(outcome, lambda: _answer_result(request, outcome, log_tail=log_tail))
+        version = _version(named)
+        request.after(outcome, lambda: _answer_result(request, outcome, version, log_tail=log_tail))
 
-    def _start(self, request: Request, function: Function) -> None:
+    def _start(self, request: Request, named: Named) -> None:
         """Accept an event; it gets no client context, as on AWS."""
         if len(request.body) > MAX_ASYNC_BYTES:
             raise errors.too_large_event(len(request.body))
-        payload = _payload(request)
+        payload = requests.payload(request)
         try:
             request_id = self._runtime.enqueue(
-                function.name, payload, trace_id=trace_id_of(request)
+                named.function.name, payload, trace_id=trace_id_of(request)
             )
         except Throttled as throttled:
             raise _throttled(throttled) from None
@@ -160,41 +162,65 @@ class InvokeApi:
     def _list_functions(
         self, request: Request, _names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        functions = list(self._runtime.functions)
-        page, following = _page(functions, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
         every = query.get("FunctionVersion") == "ALL"
+        wanted = [
+            Named(function, version if every else "")
+            for function in self._runtime.functions
+            for version in (function.versions if every else ("",))
+        ]
+        page, following = requests.page(wanted, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
+        self._answer(request, lambda: {"Functions": self._described(page), **following})
 
-        def build() -> dict[str, Any]:
-            found = [describe.function(function, self._changed_s()) for function in page]
-            if every:
-                for one in found:
-                    one["FunctionArn"] += f":{LATEST}"
-            return {"Functions": found, **following}
+    def _described(self, named: Sequence[Named]) -> list[dict[str, Any]]:
+        changed_s = self._changed_s()
+        return [describe.function(one, changed_s) for one in named]
 
-        self._answer(request, build)
+    def _list_versions(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], {}).function
+        wanted = [Named(function, version) for version in function.versions]
+        page, following = requests.page(wanted, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
+        self._answer(request, lambda: {"Versions": self._described(page), **following})
+
+    def _list_aliases(
+        self, request: Request, names: Sequence[str], query: Mapping[str, str]
+    ) -> None:
+        function = self._named(names[0], {}).function
+        of_version = query.get("FunctionVersion", PUBLISHED) == PUBLISHED
+        wanted = sorted(function.aliases) if of_version else []
+        page, following = requests.page(wanted, query, most=10_000, at_once=_FUNCTIONS_A_PAGE)
+        found = [describe.alias(function, name) for name in page]
+        self._answer(request, lambda: {"Aliases": found, **following})
+
+    def _get_alias(self, request: Request, names: Sequence[str], _query: Mapping[str, str]) -> None:
+        function, name = self._named(names[0], {}).function, names[1]
+        if name not in function.aliases:
+            raise errors.not_found(f"Cannot find alias arn: {function.arn}:{name}")
+        self._answer(request, lambda: describe.alias(function, name))
 
     def _get_function(
         self, request: Request, names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        function = self._named(names[0], query)
-        self._answer(request, lambda: describe.whole_function(function, self._changed_s()))
+        named = self._named(names[0], query)
+        self._answer(request, lambda: describe.whole_function(named, self._changed_s()))
 
     def _get_configuration(
         self, request: Request, names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        function = self._named(names[0], query)
-        self._answer(request, lambda: describe.function(function, self._changed_s()))
+        named = self._named(names[0], query)
+        self._answer(request, lambda: describe.function(named, self._changed_s()))
 
     def _get_concurrency(
         self, request: Request, names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        function = self._named(names[0], query)
+        function = self._named(names[0], query).function
         self._answer(request, lambda: describe.concurrency(function))
 
     def _get_event_invoke(
         self, request: Request, names: Sequence[str], query: Mapping[str, str]
     ) -> None:
-        function = self._named(names[0], query)
+        function = self._named(names[0], query).function
         if not function.details.has_event_invoke:
             arn = f"{function.arn}:{LATEST}"
             raise errors.not_found(f"The function {arn} doesn't have an EventInvokeConfig")
@@ -213,11 +239,11 @@ class InvokeApi:
     ) -> None:
         found = self._mappings()
         if name := query.get("FunctionName"):
-            arn = self._named(name, {}).arn
+            arn = self._named(name, {}).function.arn
             found = [mapping for mapping in found if mapping["FunctionArn"] == arn]
         if source := query.get("EventSourceArn"):
             found = [mapping for mapping in found if mapping["EventSourceArn"] == source]
-        page, following = _page(found, query, most=10_000, at_once=_MAPPINGS_A_PAGE)
+        page, following = requests.page(found, query, most=10_000, at_once=_MAPPINGS_A_PAGE)
         self._answer(request, lambda: {"EventSourceMappings": page, **following})
 
     def _get_mapping(
@@ -268,62 +294,14 @@ def _refuse_browsers(request: Request) -> None:
         raise errors.forbidden("This API answers to localhost and 127.0.0.1 only.")
 
 
-def _page(
-    items: Sequence[Any], query: Mapping[str, str], *, most: int, at_once: int
-) -> tuple[Sequence[Any], dict[str, str]]:
-    """The items that Marker and MaxItems ask for, and where the next page begins, if there is."""
-    marker, wanted = query.get("Marker", "0"), query.get("MaxItems", str(at_once))
-    if not marker.isdecimal() or int(marker) > len(items):
-        raise errors.invalid_parameter("Invalid Marker")
-    if not wanted.isdecimal() or not 1 <= int(wanted) <= most:
-        raise errors.invalid_parameter(f"MaxItems must be from 1 to {most}")
-    first = int(marker)
-    end = first + min(int(wanted), at_once)
-    return items[first:end], {"NextMarker": str(end)} if end < len(items) else {}
-
-
-def _header(request: Request, name: bytes) -> str | None:
-    value = request.header(name)
-    return None if value is None else value.decode("latin-1")
-
-
-def _payload(request: Request) -> bytes:
-    """The body, if it is JSON; nothing is an empty object."""
-    payload = request.body or b"{}"
-    try:
-        json.loads(payload.decode(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise errors.bad_json(str(error)) from None
-    return payload
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _client_context(request: Request) -> str | None:
-    given = request.header(b"x-amz-client-context")
-    if given is None:
-        return None
-    if len(given) > _MAX_CLIENT_CONTEXT_BYTES:
-        raise errors.invalid_parameter(
-            f"Client context must be no more than {_MAX_CLIENT_CONTEXT_BYTES} bytes "
-            "when base64-encoded."
-        )
-    try:
-        # Anew on one line: it travels in a header.
-        return json.dumps(json.loads(base64.b64decode(given, validate=True)))
-    except (ValueError, RecursionError):
-        message = "Client context must be a valid Base64-encoded JSON object."
-        raise Refused(400, "InvalidRequestContentException", message, Type="User") from None
-
-
-def _answer_result(request: Request, done: asyncio.Future[InvokeResult], *, log_tail: bool) -> None:
+def _answer_result(
+    request: Request, done: asyncio.Future[InvokeResult], version: Header, *, log_tail: bool
+) -> None:
     if done.cancelled():
         _refuse(request, Refused(500, "ServiceException", "The invocation was abandoned."))
         return
     result = done.result()
-    headers = [_request_id(result.request_id), _VERSION]
+    headers = [_request_id(result.request_id), version]
     if result.function_error is not None:
         headers.append((b"x-amz-function-error", result.function_error.encode()))
     if log_tail:
@@ -351,6 +329,10 @@ def _unreadable(request: Request) -> Refused:
 def _refuse(request: Request, refused: Refused) -> None:
     name = (b"x-amzn-errortype", refused.name.encode())
     request.respond_json(refused.status, refused.body(), (_request_id(), name))
+
+
+def _version(named: Named) -> Header:
+    return b"x-amz-executed-version", named.version.encode()
 
 
 def _request_id(known: str | None = None) -> Header:

@@ -23,6 +23,7 @@ from emulator.runtime.pool import FunctionPool
 from emulator.runtime.reload import watch
 from emulator.runtime.settings import RuntimeSettings
 from emulator.runtime.surroundings import Surroundings
+from emulator.targets import function_reference
 from emulator.template.model import Function
 from emulator.tracing import new_trace_id
 
@@ -179,9 +180,9 @@ class Runtime:
 
     def enqueue(self, function: str, payload: bytes, *, trace_id: str | None = None) -> str:
         """`invoke_async` without waiting: an event is accepted at once or not at all."""
-        self._pool(function)
+        name = self._pool(function).function.name
         request_id = new_request_id()
-        self._queues[function].accept(request_id, trace_id or new_trace_id(), payload)
+        self._queues[name].accept(request_id, trace_id or new_trace_id(), payload)
         return request_id
 
     async def close(self, grace_s: float = 4.0) -> None:
@@ -198,7 +199,10 @@ class Runtime:
     def _pool(self, function: str) -> FunctionPool:
         pool = self._pools.get(function)
         if pool is None:
-            raise UnknownFunction(function)
+            name, _, qualifier = function.partition(":")
+            pool = self._pools.get(name)
+            if pool is None or not pool.function.knows(qualifier):
+                raise UnknownFunction(function)
         return pool
 
     def _runner(self, pool: FunctionPool) -> Run:
@@ -213,8 +217,7 @@ class Runtime:
     async def _deliver(self, message: Message) -> None:
         """Bring what became of an event to a function here, or to whoever sends elsewhere."""
         if ":lambda:" in message.arn:
-            name = message.arn.partition(":function:")[2].partition(":")[0]
-            self.enqueue(name, message.body.encode())
+            self.enqueue(function_reference(message.arn), message.body.encode())
         elif self._send is None:
             raise ValueError("there is no AWS endpoint")
         else:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from botocore.exceptions import ClientError
+
 from emulator.aws import error_code
 from emulator.backoff import Backoff
 from emulator.endpoint import Endpoint, EndpointError
@@ -121,7 +123,7 @@ class Delivery:
     async def _bury(self, firing: Firing, error: Exception) -> None:
         """Put it into the dead-letter queue, or say that it is lost."""
         target, app = firing.job.target, self._endpoint.app
-        text = str(error) or type(error).__name__
+        text = _told(error, target.arn)
         _LOG.error("%s of %s failed: %s", firing.job.arn, firing.scheduled_time, text)
         if target.dead_letter_arn is None:
             return
@@ -134,3 +136,14 @@ class Delivery:
             )
         except EndpointError as other:
             _LOG.error("its dead-letter queue %s failed too: %s", target.dead_letter_arn, other)
+
+
+def _told(error: Exception, target_arn: str) -> str:
+    """What the target's service says; a dead letter tells it in the service's own words."""
+    if isinstance(error, UnknownFunction):
+        return f"Function not found: {target_arn}"
+    if isinstance(error, Throttled):
+        return "Rate Exceeded."
+    if isinstance(error, ClientError):
+        return str(error.response["Error"].get("Message") or error)
+    return str(error) or type(error).__name__

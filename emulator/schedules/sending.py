@@ -39,7 +39,9 @@ class Sender:
                 group = job.target.message_group_id
                 await self.message(job.target.arn, payload, group=group)
             case "lambda":
-                await self._invoker.invoke_async(_function(job.target.arn), payload.encode())
+                await self._invoker.invoke_async(
+                    targets.function_reference(job.target.arn), payload.encode()
+                )
             case "events":
                 await self._put_event(job, payload)
             case "sqs:sendMessage":
@@ -103,18 +105,15 @@ class Sender:
                 raise Unreachable(f"{entry['ErrorCode']}: {entry.get('ErrorMessage', '')}")
 
     async def _invoke(self, request: Mapping[str, Any]) -> None:
-        name, payload = _function(str(request.get("FunctionName", ""))), request.get("Payload", "")
+        name = targets.function_reference(str(request.get("FunctionName", "")))
+        if (qualifier := request.get("Qualifier")) and ":" not in name:
+            name = f"{name}:{qualifier}"
+        payload = request.get("Payload", "")
         body = payload if isinstance(payload, str) else json.dumps(payload)
         if request.get("InvocationType") == "Event":
             await self._invoker.invoke_async(name, body.encode())
         else:
             await self._invoker.invoke(name, body.encode())
-
-
-def _function(reference: str) -> str:
-    """A function's name from its ARN, with or without a version, or from the name itself."""
-    parts = reference.split(":")
-    return parts[6] if len(parts) > 6 else parts[0]
 
 
 def _request(payload: str) -> dict[str, Any]:

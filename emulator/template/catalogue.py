@@ -17,6 +17,8 @@ RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
 MAPPING = "AWS::Lambda::EventSourceMapping"
+ALIAS = "AWS::Lambda::Alias"
+VERSION = "AWS::Lambda::Version"
 
 
 def _words(text: str) -> frozenset[str]:
@@ -73,6 +75,14 @@ PROPERTIES: dict[str, frozenset[str]] = {
         ScheduleExpressionTimezone StartDate State Target ActionAfterCompletion"""
     ),
     SCHEDULE_GROUP: frozenset({"Name", "Tags"}),
+    ALIAS: _words(
+        """Description FunctionName FunctionVersion Name ProvisionedConcurrencyConfig
+        RoutingConfig"""
+    ),
+    VERSION: _words(
+        """CodeSha256 Description FunctionName FunctionScalingConfig
+        ProvisionedConcurrencyConfig RuntimePolicy"""
+    ),
     MAPPING: _words(
         """AmazonManagedKafkaEventSourceConfig BatchSize BisectBatchOnFunctionError
         DestinationConfig DocumentDBEventSourceConfig Enabled EventSourceArn FilterCriteria

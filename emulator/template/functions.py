@@ -56,6 +56,7 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
     if code_dir is None:
         return None
     environment = _environment(stack, properties)
+    alias = None if is_raw else properties.text("AutoPublishAlias")
     return Function(
         logical_id=resource.logical_id,
         name=resource.identity.name,
@@ -76,6 +77,8 @@ def function(stack: Stack, resource: Resource, layer_dirs: dict[str, Path]) -> F
         ).text("TargetArn"),
         inline_code=inline_code,
         details=details(stack, resource, environment),
+        aliases=() if alias is None else (alias,),
+        is_published=alias is not None,
     )
 
 

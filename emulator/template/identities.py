@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from emulator.template.model import PUBLISHED
 from emulator.template.properties import Properties
 
 
@@ -64,6 +65,22 @@ def _name(logical_id: str, properties: Properties, place: Place, key: str) -> st
 def _function(logical_id: str, properties: Properties, place: Place) -> Identity:
     name = properties.text("FunctionName") or logical_id
     return Identity(name, name, place.arn("lambda", f"function:{name}"))
+
+
+def _version(_logical_id: str, properties: Properties, place: Place) -> Identity:
+    arn = f"{_function_arn(properties, place)}:{PUBLISHED}"
+    return Identity(arn, PUBLISHED, arn, {"FunctionArn": arn, "Version": PUBLISHED})
+
+
+def _alias(_logical_id: str, properties: Properties, place: Place) -> Identity:
+    name = properties.required_text("Name")
+    arn = f"{_function_arn(properties, place)}:{name}"
+    return Identity(arn, name, arn, {"AliasArn": arn})
+
+
+def _function_arn(properties: Properties, place: Place) -> str:
+    reference = properties.required_text("FunctionName")
+    return reference if ":" in reference else place.arn("lambda", f"function:{reference}")
 
 
 def _layer(logical_id: str, properties: Properties, place: Place) -> Identity:
@@ -147,6 +164,8 @@ _BY_KIND: dict[str, Identify] = {
     "AWS::Serverless::LayerVersion": _layer,
     "AWS::Lambda::Function": _function,
     "AWS::Lambda::LayerVersion": _layer,
+    "AWS::Lambda::Alias": _alias,
+    "AWS::Lambda::Version": _version,
     "AWS::Serverless::HttpApi": _http_api,
     "AWS::SQS::Queue": _queue,
     "AWS::Events::EventBus": _bus,

@@ -11,6 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+LATEST = "$LATEST"
+PUBLISHED = "1"
+"""The version that is published here; its code and configuration are always the latest."""
+
 
 @dataclass(frozen=True)
 class EventInvokeConfig:
@@ -45,7 +49,10 @@ class Details:
 
 @dataclass(frozen=True)
 class Function:
-    """One function; `inline_code` is the text of its module `index`, if the template holds it."""
+    """One function; `inline_code` is the text of its module `index`, if the template holds it.
+
+    `aliases` are names of its version 1, which `is_published` says that it has.
+    """
 
     logical_id: str
     name: str
@@ -62,6 +69,17 @@ class Function:
     dead_letter_arn: str | None = None
     inline_code: str | None = None
     details: Details = field(default_factory=Details)
+    aliases: tuple[str, ...] = ()
+    is_published: bool = False
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Its versions, the latest first."""
+        return (LATEST, PUBLISHED) if self.is_published else (LATEST,)
+
+    def knows(self, qualifier: str) -> bool:
+        """Return whether a version or an alias has this name; none at all is the latest."""
+        return qualifier in {"", *self.versions, *self.aliases}
 
 
 @dataclass(frozen=True)

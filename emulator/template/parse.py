@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator.template import catalogue
+from emulator.template import catalogue, qualifiers
 from emulator.template.apis import Apis
 from emulator.template.errors import TemplateError, together
 from emulator.template.functions import function, layers
@@ -46,7 +46,8 @@ def load(
 def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Application:
     stack = Stack(path, parameters, place)
     functions, resources = _functions(stack)
-    names = {name: name for name in functions} | {f.arn: f.name for f in functions.values()}
+    qualifiers.publish(stack, functions)
+    names = qualifiers.names(functions)
     sources = _Sources(stack, Apis(stack, names), Mappings(stack, names), Timetable(stack))
     for resource in resources:
         sources.add_events(resource)
@@ -57,6 +58,7 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
     http_apis, known_buses = sources.apis.build(), buses(stack)
     groups = schedule_groups(stack)
     tell_others(stack)
+    qualifiers.tell(stack, functions, sources.timetable.rules, sources.timetable.schedules)
     app = Application(
         template_path=path,
         region=place.region,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator.patterns import PatternError, compile_pattern
+from emulator.targets import function_reference
 from emulator.template import catalogue
 from emulator.template.intrinsics import as_text
 from emulator.template.model import Queue, QueueMapping
@@ -61,7 +62,7 @@ class Mappings:
 
     stack: Stack
     functions: dict[str, str]
-    """A function's name by each of its name and its ARN."""
+    """A function's name by all that it may be called by."""
     found: list[QueueMapping] = field(default_factory=list)
 
     def add_resources(self) -> None:
@@ -71,9 +72,13 @@ class Mappings:
                 self._add_resource(resource.properties)
 
     def _add_resource(self, properties: Properties) -> None:
-        function = self.functions.get(properties.required_text("FunctionName"))
+        reference = properties.required_text("FunctionName")
+        function = self.functions.get(reference)
         if function is None:
+            name, _, qualifier = function_reference(reference).partition(":")
             reason = f"{properties.where}: its function is not run here"
+            if qualifier and name in self.functions:
+                reason = f"{properties.where}: {name} has no version or alias {qualifier}"
             self.stack.warn(properties.line("FunctionName"), reason)
         else:
             self.add(function, properties, properties.text("EventSourceArn") or "")

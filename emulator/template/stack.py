@@ -12,6 +12,7 @@ from emulator.template import assertions, catalogue, generated, parameters
 from emulator.template.errors import TemplateError, locate
 from emulator.template.identities import Identity, Place, identify, opaque_id
 from emulator.template.intrinsics import Resolver, intrinsic_of
+from emulator.template.model import PUBLISHED
 from emulator.template.properties import Properties
 from emulator.template.source import Map, read
 
@@ -112,10 +113,11 @@ class Stack:
     def attribute(self, name: str, attribute: str) -> str:
         """Return what Fn::GetAtt gives for a resource; KeyError if it does not exist."""
         identity = self._identity(name)
-        if attribute == "Alias":
-            return f"{identity.arn}:live"
-        if attribute == "Version":
-            return f"{identity.arn}:1"
+        if attribute in ("Alias", "Version") and self._raw[name]["Type"] == catalogue.FUNCTION:
+            alias = self._properties(name).text("AutoPublishAlias")
+            if alias is None:
+                raise KeyError(name)  # SAM makes neither then
+            return f"{identity.arn}:{alias if attribute == 'Alias' else PUBLISHED}"
         if attribute == "Stage":
             return "$default"
         return identity.attribute(attribute)

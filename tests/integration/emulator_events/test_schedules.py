@@ -170,7 +170,7 @@ async def test_what_cannot_be_delivered_ends_in_the_dead_letter_queue(
     arn = f"arn:aws:scheduler:{REGION}:{app.account_id}:schedule/default/{app.schedules[0].name}"
     assert attributes == {
         "ERROR_CODE": "ResourceNotFoundException",
-        "ERROR_MESSAGE": "gone",
+        "ERROR_MESSAGE": f"Function not found: {app.schedules[0].target.arn}",
         "EXECUTION_ID": attributes["EXECUTION_ID"],
         "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
         "IS_PAYLOAD_TRUNCATED": "false",
