@@ -21,12 +21,19 @@ _CREDENTIALS = tuple(_DUMMY_CREDENTIALS)
 
 
 def python_path(function: Function) -> str:
-    """Code first, then layers; a layer's `python` folder is what Lambda puts on the path."""
-    layers = [layer / "python" for layer in function.layer_dirs]
-    found = [
+    """Code first, then layers: of each its `python` folder, and what pip installed into that.
+
+    Source: Lambda developer guide, "Packaging your layer content": `python` and
+    `python/lib/python3.x/site-packages`, of the function's runtime. On Lambda layers are unpacked
+    over each other in their order, so that the last one wins.
+    """
+    folders = [
         python if python.is_dir() else layer
-        for layer, python in zip(function.layer_dirs, layers, strict=True)
+        for layer in reversed(function.layer_dirs)
+        for python in [layer / "python"]
     ]
+    installed = [folder / "lib" / function.runtime / "site-packages" for folder in folders]
+    found = [folder for folder in installed if folder.is_dir()] + folders
     return os.pathsep.join(str(path) for path in (function.code_dir, *found))
 
 

@@ -354,3 +354,35 @@ async def test_the_end_waits_for_clients_and_for_nobody_else(
     report = next(t for t in logs.texts() if t.startswith(f"REPORT RequestId: {event}"))
     assert report.endswith("Status: failure")
     assert any("1 event(s) that wait or run are forgotten" in text for text in logs.texts())
+
+
+@pytest.mark.parametrize(
+    ("files", "runtime", "found"),
+    [
+        # Developer guide, "Packaging your layer content": where Python looks in a layer.
+        (["a/python/lib/python3.13/site-packages"], "python3.13", "a"),
+        (["a/lib/python3.13/site-packages"], "python3.13", "a"),  # ContentUri is the python folder
+        (["a/python/lib/python3.12/site-packages"], "python3.13", None),
+        (["a/python/lib/python3.12/site-packages"], "python3.12", "a"),
+        (["a/python", "b/python"], "python3.13", "b"),  # the last layer's files overwrite
+        (["a/python/lib/python3.13/site-packages", "b/python"], "python3.13", "a"),
+    ],
+)
+async def test_what_is_found_in_layers(
+    logs: LogKeeper, tmp_path: Path, files: list[str], runtime: str, found: str | None
+) -> None:
+    code = tmp_path / "code"
+    code.mkdir()
+    (code / "app.py").write_text(
+        "try:\n    from wares import LAYER\nexcept ImportError:\n    LAYER = None\n"
+        "def handler(event, context): return LAYER\n"
+    )
+    layers = [tmp_path / name for name in "ab"]
+    for layer in layers:
+        layer.mkdir()
+    for file in files:
+        (tmp_path / file).mkdir(parents=True)
+        (tmp_path / file / "wares.py").write_text(f"LAYER = {file[0]!r}\n")
+    function = function_of("layered", code, layer_dirs=tuple(layers), runtime=runtime)
+    async with runtime_of(function, logs=logs) as run:
+        assert json.loads((await run.invoke("layered", b"{}")).payload) == found
