@@ -16,6 +16,10 @@ class TemplateError(Exception):
         self.reason = reason
 
 
+class OnlyElsewhere(TemplateError):
+    """AWS could tell a value of which nothing is known here, such as another stack's output."""
+
+
 def together(errors: Sequence[TemplateError]) -> TemplateError:
     """Return one error that says them all, a line each."""
     first = errors[0]

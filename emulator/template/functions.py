@@ -6,7 +6,8 @@ from pathlib import Path
 
 from emulator.template import catalogue
 from emulator.template.details import details
-from emulator.template.intrinsics import as_text
+from emulator.template.errors import OnlyElsewhere
+from emulator.template.intrinsics import NO_VALUE, as_text, intrinsic_of
 from emulator.template.model import EventInvokeConfig, Function
 from emulator.template.properties import Properties
 from emulator.template.source import Map
@@ -114,8 +115,29 @@ def _layers(stack: Stack, properties: Properties, layer_dirs: dict[str, Path]) -
     return tuple(found)
 
 
+def _variables(stack: Stack, properties: Properties) -> Map:
+    """Return the variables, without those whose values only AWS could tell: the rest runs."""
+    raw = properties.raw.get("Environment")
+    if isinstance(raw, Map) and intrinsic_of(raw) is None:
+        raw = raw.get("Variables")
+    if not isinstance(raw, Map) or intrinsic_of(raw) is not None:
+        return properties.section("Environment").mapping("Variables")
+    each = Properties(raw, properties.resolver, f"{properties.where}: Environment")
+    found = Map(raw.line)
+    for name in each:
+        try:
+            value = properties.resolver.resolve(raw[name], each.line(name))
+        except OnlyElsewhere as error:
+            left_out = f"the variable {name} is left out, unless --env {name}=VALUE gives it"
+            stack.warnings.append(f"{error}; {left_out}")
+            continue
+        if value is not NO_VALUE:
+            found.put(name, value, each.line(name))
+    return found
+
+
 def _environment(stack: Stack, properties: Properties) -> dict[str, str]:
-    variables = properties.section("Environment").mapping("Variables")
+    variables = _variables(stack, properties)
     result: dict[str, str] = {}
     for name, value in variables.items():
         if isinstance(value, (Map, list)) or value is None:

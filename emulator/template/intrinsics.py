@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from emulator.template.errors import TemplateError
+from emulator.template.errors import OnlyElsewhere, TemplateError
 from emulator.template.source import Map, read
 
 
@@ -282,7 +282,7 @@ class Resolver:
 
     def _refuse(self, name: str, reason: str) -> Callable[[Any, int], Any]:
         def refuse(_value: Any, line: int) -> Any:
-            raise self.fail(line, f"{name} {reason}")
+            raise OnlyElsewhere(self.path, line, f"{name} {reason}")
 
         return refuse
 
