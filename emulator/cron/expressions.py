@@ -72,6 +72,15 @@ class Cron:
                 return utc
         return None
 
+    @property
+    def never_fires(self) -> bool:
+        """Whether no day fits it, such as 31 February; AWS takes it all the same."""
+        return not any(
+            self.days(year, month, monthrange(year, month)[1])
+            for year in self.years
+            for month in self.months
+        )
+
     def _walls(self, start: datetime) -> Iterator[datetime]:
         """Yield the wall-clock times later than `start`, in order."""
         for year in self.years:

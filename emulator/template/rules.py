@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emulator import targets as reachable
-from emulator.cron.expressions import ExpressionError, moment, parse, time_zone
+from emulator.cron.expressions import Cron, ExpressionError, moment, parse, time_zone
 from emulator.patterns import PatternError, compile_pattern
 from emulator.template import catalogue
 from emulator.template.model import EventBus, Rule, Schedule, Target
@@ -77,7 +77,8 @@ class Timetable:
         if pattern:
             _check(properties, "EventPattern", lambda: compile_pattern(pattern))
         if expression:
-            _check(properties, "ScheduleExpression", lambda: parse(expression))
+            key = "ScheduleExpression" if "ScheduleExpression" in properties else "Schedule"
+            self._check_expression(properties, key, expression)
         self._warn_of_targets(properties, targets, is_scheduled=expression is not None)
         self.rules.append(
             Rule(logical_id, name, bus, pattern, expression, targets, self._is_enabled(properties))
@@ -89,7 +90,7 @@ class Timetable:
         expression = properties.required_text("ScheduleExpression")
         timezone = properties.text("ScheduleExpressionTimezone") or "UTC"
         start, end = properties.text("StartDate"), properties.text("EndDate")
-        _check(properties, "ScheduleExpression", lambda: parse(expression))
+        self._check_expression(properties, "ScheduleExpression", expression)
         _check(properties, "ScheduleExpressionTimezone", lambda: time_zone(timezone))
         _check(properties, "StartDate", lambda: moment(start))
         _check(properties, "EndDate", lambda: moment(end))
@@ -108,6 +109,13 @@ class Timetable:
                 delete_after=properties.text("ActionAfterCompletion") == "DELETE",
             )
         )
+
+    def _check_expression(self, properties: Properties, key: str, expression: str) -> None:
+        _check(properties, key, lambda: parse(expression))
+        parsed = parse(expression)
+        if isinstance(parsed, Cron) and parsed.never_fires:
+            reason = f"{properties.where}: {expression} never fires: no month has such a day"
+            self.stack.warn(properties.line(key), reason)
 
     def _warn_of_targets(
         self, properties: Properties, targets: tuple[Target, ...], *, is_scheduled: bool

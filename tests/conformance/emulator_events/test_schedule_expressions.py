@@ -147,6 +147,44 @@ def test_days_that_not_every_month_has(expression: str, after: str, expected: st
     assert cron.next_after(at(after), UTC) == at(expected)
 
 
+@pytest.mark.parametrize(
+    ("expression", "valid"),
+    [
+        # PutRule takes times that never come (recorded: years 2002-2005), so no day is looked at.
+        ("cron(0 0 31 2 ? *)", True),
+        ("cron(0 0 31 4,6,9,11 ? *)", True),
+        ("cron(0 0 29 2 ? 2027)", True),
+        # Accepted by AWS, says LocalStack's issue 13572.
+        ("cron(0-15/1 8-8 ? * 2,3,4,5,6,7 *)", True),
+        ("cron(30-30 13-13 ? * 2,4,6 *)", True),
+        # Refused by AWS, says aws-sdk-js' issue 4212.
+        ("cron(*/60 * * * ? *)", False),
+        ("cron(15 12 ? * -1 *)", False),  # winglang's issue 7115
+        ("cron(0 0 1 13 ? *)", False),
+        ("cron(0 0 1 0 ? *)", False),
+        ("cron(0 0 32 1 ? *)", False),
+        # No record of more than one space was found; fields are "separated by white space".
+        ("cron(0  12 * * ? *)", True),
+    ],
+)
+def test_verdicts_from_elsewhere(expression: str, valid: bool) -> None:
+    if valid:
+        parse(expression)
+    else:
+        with pytest.raises(ExpressionError):
+            parse(expression)
+
+
+def test_a_day_that_never_comes_never_fires() -> None:
+    cron = parse("cron(0 0 31 2 ? *)")
+    assert isinstance(cron, Cron)
+    assert cron.next_after(at("1970-01-01T00:00:00Z"), UTC) is None
+    assert cron.never_fires
+    leap = parse("cron(0 0 29 2 ? *)")
+    assert isinstance(leap, Cron)
+    assert not leap.never_fires
+
+
 def test_the_endpoint_gives_the_same_verdicts(aws_endpoint_url: str) -> None:
     """CreateSchedule and PutRule; the messages are AWS's, recorded by LocalStack."""
     options: Any = {"endpoint_url": aws_endpoint_url, "region_name": "us-east-1"}

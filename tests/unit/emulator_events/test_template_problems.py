@@ -51,20 +51,6 @@ def test_a_function_that_cannot_be_read_is_left_out(
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["!ImportValue x", "!Sub ['${X}/1', {X: !ImportValue x}]", "!Join ['', [!ImportValue x]]"],
-)
-def test_a_variable_that_only_another_stack_knows_is_left_out_alone(read: Load, value: str) -> None:
-    variables = f"      Environment: {{Variables: {{A: a, B: {value}, C: !Ref AWS::Region}}}}\n"
-    app = read(f"{SAM}Resources:{FUNCTION}{variables}{OTHER}")
-    assert app.functions["Work"].environment == {"A": "a", "C": "us-east-1"}
-    assert len(app.functions) == 2
-    (warning,) = app.warnings
-    assert "Fn::ImportValue needs another stack" in warning
-    assert warning.endswith("the variable B is left out, unless --env B=VALUE gives it")
-
-
-@pytest.mark.parametrize(
     ("properties", "sentence"),
     [
         ("      Runtime: nodejs22.x\n", "functions for nodejs22.x are not run, only for Python 3"),
