@@ -17,6 +17,7 @@ from emulator.aws_server.schedule_checks import name_problem, schedule_problem
 from emulator.cron.expressions import At, ExpressionError, parse
 
 _PAGE = 100
+_NUMBER = re.compile("[0-9]{1,9}")
 _ALL = str(10**9)
 _NAMED = re.compile("/(schedules|schedule-groups)/(.+)", re.DOTALL)
 
@@ -76,8 +77,8 @@ def is_rule_expression(expression: str) -> bool:
 def _page(body: bytes, query: Mapping[str, str]) -> bytes:
     found = json.loads(body)["Schedules"]
     token, most = query.get("NextToken", "0"), query.get("MaxResults", str(_PAGE))
-    first = int(token) if token.isdecimal() else 0
-    size = min(int(most), _PAGE) if most.isdecimal() else _PAGE
+    first = int(token) if _NUMBER.fullmatch(token) else 0
+    size = min(int(most), _PAGE) if _NUMBER.fullmatch(most) else _PAGE
     answer: dict[str, Any] = {"Schedules": found[first : first + size]}
     if first + size < len(found):
         answer["NextToken"] = str(first + size)

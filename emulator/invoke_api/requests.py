@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from emulator.invoke_api import errors
 from emulator.invoke_api.errors import Refused
 
 _MAX_CLIENT_CONTEXT_BYTES = 3_583
+_NUMBER = re.compile("[0-9]{1,9}")
 
 
 def page(
@@ -19,9 +21,9 @@ def page(
 ) -> tuple[Sequence[Any], dict[str, str]]:
     """The items that Marker and MaxItems ask for, and where the next page begins, if there is."""
     marker, wanted = query.get("Marker", "0"), query.get("MaxItems", str(at_once))
-    if not marker.isdecimal() or int(marker) > len(items):
+    if not _NUMBER.fullmatch(marker) or int(marker) > len(items):
         raise errors.invalid_parameter("Invalid Marker")
-    if not wanted.isdecimal() or not 1 <= int(wanted) <= most:
+    if not _NUMBER.fullmatch(wanted) or not 1 <= int(wanted) <= most:
         raise errors.invalid_parameter(f"MaxItems must be from 1 to {most}")
     first = int(marker)
     end = first + min(int(wanted), at_once)
