@@ -288,10 +288,7 @@ async def test_close_lets_running_requests_finish() -> None:
     arrived = asyncio.Event()
     async with _serving(delay_s=0.1, arrived=arrived) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-        writer.write(b"GET /late HTTP/1.1
-host: x
-
-")
+        writer.write(b"GET /late HTTP/1.1\r\nhost: x\r\n\r\n")
         await arrived.wait()
         closing = asyncio.ensure_future(server.close(grace_s=5))
         received = await reader.read()
