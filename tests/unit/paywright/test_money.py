@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 
 from paywright.money import Currency, Money, all_currencies, major_units
 
-_CONVERSIONS = json.loads((Path(__file__).parent / "cases" / "conversions.json").read_text())
+_CASES = Path(__file__).parent / "cases"
+_CONVERSIONS = json.loads((_CASES / "conversions.json").read_text())
+_ROUNDING = json.loads((_CASES / "rounding.json").read_text())
+_ISO_4217 = json.loads((_CASES / "iso4217.json").read_text())
 USD = Currency.of("usd")
 
 
@@ -27,9 +30,24 @@ def test_what_is_no_tender_is_refused(code: str) -> None:
         Currency.of(code)
 
 
-def test_every_currency_has_an_exponent_that_iso_knows() -> None:
-    assert len(all_currencies()) > 150
-    assert {currency.exponent for currency in all_currencies()} == {0, 2, 3, 4}
+def test_every_active_tender_with_a_minor_unit_can_be_charged_and_nothing_else() -> None:
+    listed = {
+        code.lower(): int(exponent)
+        for exponent, codes in _ISO_4217["by_minor_units"].items()
+        if exponent != "None"
+        for code in codes
+    }
+    assert {currency.code: currency.exponent for currency in all_currencies()} == listed
+    for code in _ISO_4217["by_minor_units"]["None"]:
+        with pytest.raises(ValueError, match="not an ISO 4217"):
+            Currency.of(code)
+
+
+@pytest.mark.parametrize("case", _ROUNDING["cases"], ids=lambda case: case["value"])
+def test_a_half_goes_to_the_even_neighbour(case: dict[str, str | int]) -> None:
+    value, yen = Decimal(str(case["value"])), Currency.of("jpy")
+    sign = -1 if value < 0 else 1
+    assert Money(sign, yen).convert(abs(value), Currency.of("krw")).amount == case["expected"]
 
 
 @pytest.mark.parametrize(
