@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from paywright import __version__
+from paywright.sockets import Bounded, Deadline, connect_to_one_of
 from paywright.webhooks import urls
 
 MAX_ANSWER_BYTES = 64 * 1024
 _MAX_ADDRESSES = 4
-_SEND_BYTES = 64 * 1024
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -62,7 +60,7 @@ class Sender:
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body and return the answer or what prevented one; nothing is raised."""
-        deadline = _Deadline(self._timeout_s)
+        deadline = Deadline(self._timeout_s)
         status, error, retry_after = None, None, None
         try:
             status, retry_after = self._post(url, headers, body, deadline)
@@ -81,12 +79,12 @@ class Sender:
         return Answer(status, error, retry_after, duration_ms=deadline.elapsed_ms())
 
     def _post(
-        self, url: str, headers: Mapping[str, str], body: bytes, deadline: _Deadline
+        self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> tuple[int, str | None]:
         target = urls.parse(url, allow_private=self._allow_private)
         with self._connect(target, deadline) as connected:
             connection = http.client.HTTPConnection(target.host, target.port)
-            connection.sock = _Bounded(connected, deadline)
+            connection.sock = Bounded(connected, deadline)
             connection.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
             for name, value in {
                 "Host": target.authority,
@@ -102,12 +100,12 @@ class Sender:
             _read_politely(response)
             return response.status, response.headers.get("Retry-After")
 
-    def _connect(self, target: urls.Target, deadline: _Deadline) -> socket.socket:
+    def _connect(self, target: urls.Target, deadline: Deadline) -> socket.socket:
         addresses = self._resolve(target.host, target.port)[:_MAX_ADDRESSES]
         if not self._allow_private:
             for address in addresses:  # one that is not public makes the others suspect
                 urls.check_address(address)
-        plain = _connect_to_one_of(addresses, target.port, deadline)
+        plain = connect_to_one_of(addresses, target.port, deadline)
         if target.scheme == "http":
             return plain
         try:
@@ -120,74 +118,6 @@ class Sender:
     @cached_property
     def _tls(self) -> ssl.SSLContext:
         return self._given_tls or ssl.create_default_context()
-
-
-class _Deadline:
-    """A moment by which all must be done."""
-
-    def __init__(self, timeout_s: float) -> None:
-        self._begun = time.monotonic()
-        self._timeout_s = timeout_s
-
-    def left_s(self) -> float:
-        """Seconds that are left; raise TimeoutError when none are."""
-        left_s = self._begun + self._timeout_s - time.monotonic()
-        if left_s <= 0:
-            raise TimeoutError
-        return left_s
-
-    def elapsed_ms(self) -> int:
-        """Milliseconds since it was set."""
-        return round((time.monotonic() - self._begun) * 1000)
-
-
-class _Bounded:
-    """What http.client needs of a socket, each wait no longer than the deadline allows.
-
-    It does not close the socket: http.client would, before the answer's body is read.
-    """
-
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
-        self._connected = connected
-        self._deadline = deadline
-
-    def sendall(self, data: bytes) -> None:
-        """Send all of it."""
-        rest = memoryview(data)
-        while rest:
-            self._connected.settimeout(self._deadline.left_s())
-            rest = rest[self._connected.send(rest[:_SEND_BYTES]) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What is received, as a file."""
-        return io.BufferedReader(_Reader(self._connected, self._deadline))
-
-    def close(self) -> None:
-        """Leave it open."""
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, connected: socket.socket, deadline: _Deadline) -> None:
-        self._connected = connected
-        self._deadline = deadline
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        self._connected.settimeout(self._deadline.left_s())
-        return self._connected.recv_into(buffer)
-
-
-def _connect_to_one_of(addresses: list[str], port: int, deadline: _Deadline) -> socket.socket:
-    failed: OSError | None = None
-    for left, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
-        try:
-            # Each gets its share of the time, so that one silent address does not take it all.
-            return socket.create_connection((address, port), timeout=deadline.left_s() / left)
-        except OSError as error:
-            failed = error
-    raise failed or socket.gaierror("no address")
 
 
 def _read_politely(response: Any) -> None:
