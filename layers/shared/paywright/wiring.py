@@ -12,6 +12,8 @@ from paywright.db import Database
 from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
 from paywright.fraud.scorer import CacheScorer
+from paywright.fx.current import CurrentRates
+from paywright.fx.live import LiveRates
 from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
 from paywright.ids import IdSource, UuidSource
@@ -63,7 +65,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         store=PostgresPayments(database, clock),
         processors=processors,
         fraud=CacheScorer(scoring),
-        rates=ReferenceRates(),
+        rates=_rates(settings, valkey, clock),
         clock=clock,
         ids=ids,
         recovery_delay=_LONGEST_REQUEST
@@ -103,3 +105,10 @@ def _processors(
         tuple(Guarded(processor, CircuitBreaker()) for processor in (cards, banks)),
         {"card": cards.name, "bank_account": banks.name},
     )
+
+
+def _rates(settings: Settings, cache: Cache, clock: Clock) -> CurrentRates:
+    url, timeout_s = settings.fx_rates_url, settings.fx_rates_timeout_s
+    live = url and LiveRates(url.get_secret_value(), clock, timeout_s=timeout_s)
+    max_age = timedelta(hours=settings.fx_rate_max_age_h)
+    return CurrentRates(live or ReferenceRates(), cache, clock, max_age=max_age)

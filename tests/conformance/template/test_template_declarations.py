@@ -47,6 +47,7 @@ ROUTES = {
     "POST /v1/customers/{id}/payment_methods": "merchant",
     "GET /v1/merchants/me": "merchant",
 }
+RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}
 # Beyond what every function has.
 OWN_VARIABLES = {
     "authorize": {
@@ -54,10 +55,11 @@ OWN_VARIABLES = {
         "PROCESSOR_TIMEOUT_S",
         "RECOVERY_MARGIN_S",
         "FRAUD_BUDGET_MS",
+        *RATES,
     },
-    "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
+    "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S", *RATES},
     "refund": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
-    "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S"},
+    "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", *RATES},
     "webhook": {
         "WEBHOOK_DELIVERY_QUEUE_URL",
         "WEBHOOK_TIMEOUT_S",
@@ -65,7 +67,7 @@ OWN_VARIABLES = {
     },
     "relay": {"EVENT_BUS_NAME"},
     "ledger": set(),
-    "housekeeping": {"PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
+    "housekeeping": {"PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S", *RATES},
 }
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 OWN_ACTIONS = {

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, time
-from decimal import Decimal
-from functools import cache
-from typing import TYPE_CHECKING
 
-from paywright.errors import FxRateUnavailable
-from paywright.fx.rates import Rate
+from paywright.fx.tables import RateTable
 from paywright.money import Currency
-
-if TYPE_CHECKING:
-    from currency_converter import CurrencyConverter
-
-_SIGNIFICANT_DIGITS = Decimal("1E-10")
 
 
 class ReferenceRates:
-    """The latest rates that the installed package has; about 30 currencies."""
+    """The latest table that the installed package has: about 30 currencies, as of one day.
 
-    def rate(self, base: Currency, quote: Currency) -> Rate:
-        """The cross rate over the euro; raise FxRateUnavailable where the ECB has none."""
-        converter = _converter()
-        pair = (base.code.upper(), quote.code.upper())
-        if not set(pair) <= set(converter.currencies):
-            raise FxRateUnavailable
-        day = min(converter.bounds[code].last_date for code in pair)
-        value = Decimal(converter.convert(1, *pair, date=day)).quantize(_SIGNIFICANT_DIGITS)
-        return Rate(value, "ecb", datetime.combine(day, time(), UTC))
+    A currency that the ECB no longer publishes is not in it. The table is as of midnight UTC at
+    the beginning of its day: the ECB sets its rates at about 14:15 Frankfurt time, so that they
+    are never taken for younger than they are.
+    """
 
+    name = "ecb"
 
-@cache
-def _converter() -> CurrencyConverter:
-    # Read at the first conversion, not at import: it takes longer than a whole cold start.
-    from currency_converter import CurrencyConverter  # noqa: PLC0415
+    def table(self) -> RateTable:
+        """The table, read from a file of some 400 bytes."""
+        # Imported at the first conversion: most environments never need one.
+        from currency_converter import (  # noqa: PLC0415
+            SINGLE_DAY_CURRENCY_FILE,
+            CurrencyConverter,
+        )
 
-    return CurrencyConverter(decimal=True, fallback_on_missing_rate=True)
+        converter = CurrencyConverter(SINGLE_DAY_CURRENCY_FILE, decimal=True)
+        day = converter.bounds["EUR"].last_date
+        units = {
+            code.lower(): converter.convert(1, "EUR", code, date=day)
+            for code in converter.currencies
+            if code != "EUR"
+        }
+        at = datetime.combine(day, time(), UTC)
+        return RateTable(Currency.of("eur"), units, self.name, at)

@@ -1,0 +1,132 @@
+"""The rates of now: shared through Valkey for five minutes of business, and never too old."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from paywright.cache import Cache
+from paywright.errors import FxRateUnavailable
+from paywright.fx.current import CurrentRates
+from paywright.fx.live import LiveRates
+from paywright.fx.reference import ReferenceRates
+from paywright.money import Currency
+from paywright.settings import Settings
+from tests.integration.fx.conftest import START, MovableClock, answer, table
+from tests.receivers import Receiver
+
+EUR, USD, AED = Currency.of("eur"), Currency.of("usd"), Currency.of("aed")
+NewRates = Callable[..., CurrentRates]
+
+
+@pytest.fixture
+def new_rates(provider: Receiver, cache: Cache, clock: MovableClock) -> NewRates:
+    """Makes what an execution environment has: each with its own memory."""
+
+    def make(cache: Cache = cache, max_age: timedelta = timedelta(hours=72)) -> CurrentRates:
+        return CurrentRates(
+            LiveRates(provider.url, clock, timeout_s=2), cache, clock, max_age=max_age
+        )
+
+    return make
+
+
+@pytest.fixture
+def nowhere() -> Iterator[Cache]:
+    made = Cache("redis://127.0.0.1:1", timeout_ms=50)
+    yield made
+    made.close()
+
+
+def usd(rates: CurrentRates) -> Decimal:
+    return rates.rate(EUR, USD).value
+
+
+def test_environments_share_one_answer_for_five_minutes(
+    provider: Receiver, new_rates: NewRates, clock: MovableClock
+) -> None:
+    provider.replies.extend([answer(table("1.1")), answer(table("1.2"))])
+    first, second = new_rates(), new_rates()
+    assert usd(first) == Decimal("1.1")
+    clock.advance(minutes=4, seconds=59)
+    assert usd(second) == Decimal("1.1")
+    clock.advance(seconds=1)  # over for both: what the second took over is no younger
+    assert (usd(second), usd(first)) == (Decimal("1.2"), Decimal("1.2"))
+    assert len(provider.received) == 2
+
+
+def test_without_valkey_each_environment_asks_for_itself(
+    provider: Receiver, new_rates: NewRates, nowhere: Cache, clock: MovableClock
+) -> None:
+    provider.replies.extend([answer(table("1.1")), answer(table("1.2")), answer(table("1.3"))])
+    first, second = new_rates(nowhere), new_rates(nowhere)
+    assert [usd(first), usd(second), usd(first)] == [Decimal("1.1"), Decimal("1.2"), Decimal("1.1")]
+    clock.advance(minutes=5)
+    assert usd(first) == Decimal("1.3")
+
+
+@pytest.mark.parametrize("kept", ["nonsense", "99999999999999 {", '99999999999999 {"base": 1}'])
+def test_what_cannot_be_read_in_valkey_counts_as_not_there(
+    provider: Receiver, new_rates: NewRates, cache: Cache, kept: str
+) -> None:
+    cache.set(cache.key("fx", f"127.0.0.1:{provider.port}"), kept, ttl_ms=60_000)
+    provider.replies.append(answer(table("1.1")))
+    assert usd(new_rates()) == Decimal("1.1")
+
+
+def test_a_rate_that_is_too_old_is_none(
+    provider: Receiver, new_rates: NewRates, clock: MovableClock
+) -> None:
+    provider.replies.extend([answer(table(at=START - timedelta(hours=24)))] * 2)
+    rates = new_rates(max_age=timedelta(hours=24))
+    assert usd(rates) == Decimal("1.1172")
+    clock.advance(seconds=1)
+    with pytest.raises(FxRateUnavailable, match="of 2026-11-24 12:00 UTC, which is too old"):
+        usd(rates)
+    assert rates.rate(USD, AED).source == "peg"  # which holds as of now
+
+
+def test_a_failure_is_not_kept(
+    provider: Receiver, new_rates: NewRates, clock: MovableClock
+) -> None:
+    rates = new_rates()
+    with pytest.raises(FxRateUnavailable):  # the receiver's own answer is an empty one
+        usd(rates)
+    provider.replies.append(answer(table("1.1")))
+    assert usd(rates) == Decimal("1.1")
+
+
+def test_the_bundled_rates_are_the_ecbs(cache: Cache, clock: MovableClock) -> None:
+    rates = CurrentRates(ReferenceRates(), cache, clock, max_age=timedelta(days=3650))
+    found = rates.rate(EUR, USD)
+    assert found.source == "ecb"
+    assert Decimal("0.5") < found.value < Decimal(2)
+    assert found.at < START
+    for code in ("jpy", "gbp", "chf", "aed", "bhd", "jod"):
+        assert rates.rate(Currency.of(code), USD).value > 0
+    for code in ("kwd", "rub", "clf"):
+        with pytest.raises(FxRateUnavailable, match=f"no exchange rate from {code} to usd"):
+            rates.rate(Currency.of(code), USD)
+
+
+def test_the_bundled_rates_are_too_old_for_production(cache: Cache, settings: Settings) -> None:
+    strict = timedelta(hours=Settings.model_fields["fx_rate_max_age_h"].default)
+    clock = MovableClock()
+    rates = CurrentRates(ReferenceRates(), cache, clock, max_age=strict)
+    clock.time = ReferenceRates().table().at + strict + timedelta(seconds=1)
+    with pytest.raises(FxRateUnavailable, match="too old"):
+        rates.rate(EUR, USD)
+
+
+def test_production_asks_for_https(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FX_RATES_URL", "http://rates.example/latest")
+    assert Settings().fx_rates_url is not None
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "false")
+    with pytest.raises(ValueError, match="FX_RATES_URL must start with https://"):
+        Settings()
+    monkeypatch.setenv("FX_RATES_URL", "https://rates.example/latest")
+    assert "rates.example" not in repr(Settings())
