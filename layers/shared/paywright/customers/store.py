@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,18 +10,15 @@ import psycopg
 
 from paywright.clock import Clock, rfc3339
 from paywright.db.connection import Database, Row
-from paywright.db.payments import PostgresPayments
+from paywright.db.created import Creations, Insert
 from paywright.db.sql import load
-from paywright.errors import CustomerExists, IdempotencyKeyInProgress, MerchantNotActive, NotFound
+from paywright.errors import CustomerExists, MerchantNotActive, NotFound
 from paywright.ids import IdSource, typeid
-from paywright.payments.completion import KEY_LIFETIME
 from paywright.payments.models import Answer, Caller, RequestContext, to_json
-from paywright.payments.operation import replay
 from paywright.processors.base import Card, Details, Tokenized
 from paywright.processors.registry import Guarded
 
 _SQL = load(__file__)
-_CREATED = 201
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,36 +150,12 @@ class Customers:
         caller: Caller,
         context: RequestContext,
         parameters: dict[str, Any],
-        insert: Callable[[psycopg.Connection[Row], dict[str, Any]], dict[str, Any]],
+        insert: Insert,
     ) -> Answer:
-        # The object, its audit row and the answer under its key: all in one transaction.
-        now = self._clock.now()
-        values = parameters | {
-            "merchant_id": caller.merchant_id,
-            "livemode": caller.livemode,
-            "api_key_id": caller.api_key_id,
-            "actor_id": typeid("key", caller.api_key_id),
-            "audit_id": self._ids.new(),
-            "ip_address": context.ip_address,
-            "user_agent": context.user_agent,
-            "trace_id": context.trace_id,
-            "key": context.idempotency_key,
-            "now": now,
-            "key_expires_at": now + KEY_LIFETIME,
-        }
-        store = PostgresPayments(self._database, self._clock)
-        if context.idempotency_key is not None:
-            stored = store.stored_key(caller, context.idempotency_key)
-            if stored is not None:
-                return replay(stored, context)
-        with self._database.transaction() as connection:
-            answer = Answer(_CREATED, to_json(insert(connection, values)))
-            connection.execute(_SQL["insert_audit"], values)
-            if context.idempotency_key is not None:
-                key = {**values, "fingerprint": context.fingerprint, "response_body": answer.body}
-                if connection.execute(_SQL["take_key"], key).fetchone() is None:
-                    raise IdempotencyKeyInProgress(retry_after_s=1)
-        return answer
+        creations = Creations(self._database, self._clock, self._ids)
+        return creations.replayed(caller, context) or creations.write(
+            caller, context, parameters, insert
+        )
 
 
 def _shown(details: Details, token: Tokenized) -> tuple[str, dict[str, Any]]:
