@@ -90,6 +90,9 @@ def merchant_create(
     settlement_currency: Annotated[str, typer.Option(help="ISO 4217 code, such as usd.")],
     webhook_url: Annotated[str | None, typer.Option(help="Where events are delivered.")] = None,
     rate_limit_per_min: Annotated[int | None, typer.Option(help="Requests a minute.")] = None,
+    fx_spread_bps: Annotated[
+        int, typer.Option(help="Kept of each conversion, in hundredths of a percent.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Make a merchant; its key and webhook secret are printed this once."""
@@ -109,6 +112,7 @@ def merchant_create(
             settlement_currency=settlement_currency,
             webhook_url=webhook_url,
             rate_limit_per_min=rate_limit_per_min,
+            fx_spread_bps=fx_spread_bps,
         )
     fields(asdict(created), as_json)
 

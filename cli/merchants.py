@@ -59,6 +59,7 @@ def create(
     settlement_currency: str,
     webhook_url: str | None = None,
     rate_limit_per_min: int | None = None,
+    fx_spread_bps: int = 0,
 ) -> Created:
     """Make a test-mode merchant; the local receiver learns its secret if webhooks go there.
 
@@ -79,6 +80,7 @@ def create(
             settlement_currency=settlement_currency,
             webhook_url=webhook_url,
             rate_limit_per_min=rate_limit_per_min,
+            fx_spread_bps=fx_spread_bps,
             allow_private_urls=True,
             clock=clock,
             ids=UuidSource(clock),

@@ -6,6 +6,7 @@ import fastapi
 from mangum import Mangum
 from pydantic import Field
 
+import fx_routes
 import ledger_routes
 import payment_routes
 import refund_routes
@@ -24,6 +25,7 @@ app = fastapi.FastAPI(openapi_url=None)
 app.include_router(payment_routes.router)
 app.include_router(refund_routes.router)
 app.include_router(ledger_routes.router)
+app.include_router(fx_routes.router)
 handler = Mangum(app, lifespan="off")
 
 

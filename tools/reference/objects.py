@@ -28,6 +28,7 @@ EntryId = Annotated[str, Field(pattern=id_pattern("le"))]
 JournalId = Annotated[str, Field(pattern=id_pattern("jrn"))]
 PaymentId = Annotated[str, Field(pattern=id_pattern("txn"))]
 RefundId = Annotated[str, Field(pattern=id_pattern("re"))]
+FxQuoteId = Annotated[str, Field(pattern=id_pattern("fxq"))]
 CurrencyCode = Annotated[str, Field(pattern="^[a-z]{3}$", description="ISO 4217, lower-case.")]
 Amount = Annotated[int, Field(ge=0, description="In the minor unit of `currency`.")]
 Timestamp = Annotated[
@@ -39,6 +40,12 @@ Timestamp = Annotated[
     ),
 ]
 Livemode = Annotated[bool, Field(description="False for an object of test mode.")]
+
+
+Spread = Annotated[
+    int,
+    Field(ge=0, description="What is kept of a conversion, in hundredths of a percent."),
+]
 
 
 class Payment(TypedDict):
@@ -276,8 +283,31 @@ class Merchant(TypedDict):
     name: str
     email: str
     settlement_currency: CurrencyCode
+    fx_spread_bps: Spread
     status: Literal["active", "suspended", "closed"]
     webhook_url: str | None
+    created_at: Timestamp
+    livemode: Livemode
+
+
+class FxQuote(TypedDict):
+    """An exchange rate that a merchant may count on until it expires."""
+
+    id: FxQuoteId
+    object: Literal["fx_quote"]
+    from_currency: CurrencyCode
+    to_currency: CurrencyCode
+    rate: Annotated[
+        str,
+        Field(
+            pattern=r"^\d+(\.\d+)?$",
+            description="Units of `to_currency` for one of `from_currency`, before the spread.",
+        ),
+    ]
+    rate_source: Annotated[str, Field(description="Where the rate comes from: see docs/fx.md.")]
+    rate_at: Annotated[Timestamp, Field(description="When the source had it.")]
+    spread_bps: Spread
+    expires_at: Timestamp
     created_at: Timestamp
     livemode: Livemode
 
@@ -438,8 +468,22 @@ MERCHANT: Final[Merchant] = {
     "name": "Analytical Engines",
     "email": "shop@example.com",
     "settlement_currency": "usd",
+    "fx_spread_bps": 0,
     "status": "active",
     "webhook_url": "https://shop.example.com/webhooks",
     "created_at": "2026-11-22T20:10:36.745Z",
+    "livemode": False,
+}
+FX_QUOTE: Final[FxQuote] = {
+    "id": "fxq_01kaqd5m2hf3k9s7w1r4t6b8yz",
+    "object": "fx_quote",
+    "from_currency": "jpy",
+    "to_currency": "usd",
+    "rate": "0.00635928961749",
+    "rate_source": "ecb",
+    "rate_at": "2026-10-30T00:00:00.000Z",
+    "spread_bps": 50,
+    "expires_at": "2026-11-22T20:32:19.541Z",
+    "created_at": "2026-11-22T20:17:19.541Z",
     "livemode": False,
 }

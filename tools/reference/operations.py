@@ -83,6 +83,10 @@ _AMOUNT: Final[Schema] = {
     "maximum": MAX_AMOUNT_MINOR,
     "description": "In the currency's minor unit: 1099 is $10.99, but ¥1099.",
 }
+_CURRENCY: Final[Schema] = {
+    "pattern": "^[A-Za-z]{3}$",
+    "description": "ISO 4217, in any case.",
+}
 _METADATA: Final[Schema] = {
     "maxProperties": 50,
     "description": "The merchant's own, kept as it is.",
@@ -116,7 +120,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             key_required=True,
             limits={
                 "amount": _AMOUNT,
-                "currency": {"pattern": "^[A-Za-z]{3}$", "description": "ISO 4217, in any case."},
+                "currency": _CURRENCY,
                 "payment_method_id": {"pattern": objects.id_pattern("pm")},
                 "customer_id": {
                     "pattern": objects.id_pattern("cus"),
@@ -327,6 +331,36 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             },
         ),
         "cus",
+    ),
+    "POST /v1/fx/quotes": Operation(
+        _merchant.fx_routes.create_fx_quote,
+        201,
+        objects.FxQuote,
+        objects.FX_QUOTE,
+        (errors.UnknownCurrency, errors.FxRateUnavailable),
+        Body(
+            _merchant.fx_routes.CreateFxQuote,
+            {
+                "into the settlement currency": {"from_currency": "jpy"},
+                "for an hour": {"from_currency": "JPY", "to_currency": "USD", "lock_s": 3600},
+            },
+            limits={
+                "from_currency": _CURRENCY,
+                "to_currency": {
+                    "description": "Without it, the merchant's settlement currency, which a "
+                    "payment needs."
+                },
+                "lock_s": {"description": "For how many seconds the rate holds."},
+            },
+        ),
+    ),
+    "GET /v1/fx/quotes/{id}": Operation(
+        _merchant.fx_routes.get_fx_quote,
+        200,
+        objects.FxQuote,
+        objects.FX_QUOTE,
+        (errors.NotFound,),
+        id_prefix="fxq",
     ),
     "GET /v1/merchants/me": Operation(
         _merchant.get_profile, 200, objects.Merchant, objects.MERCHANT

@@ -219,6 +219,18 @@ class FxRateUnavailable(PaywrightError):
     status, code = 503, "fx_rate_unavailable"
 
 
+class FxQuoteExpired(InvalidRequest):
+    """The quote has expired; ask for a new one."""
+
+    status, code = 409, "fx_quote_expired"
+
+
+class FxQuoteMismatch(InvalidRequest):
+    """The quote is for another pair of currencies than this payment needs."""
+
+    code = "fx_quote_mismatch"
+
+
 class ServiceUnavailable(PaywrightError):
     """A part of the platform is not available; nothing new was charged. Retry with the same key."""
 

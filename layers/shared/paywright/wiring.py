@@ -14,6 +14,7 @@ from paywright.db.payments import PostgresPayments
 from paywright.fraud.scorer import CacheScorer
 from paywright.fx.current import CurrentRates
 from paywright.fx.live import LiveRates
+from paywright.fx.quotes import Quotes
 from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
 from paywright.ids import IdSource, UuidSource
@@ -41,6 +42,7 @@ class Platform:
     ids: IdSource
     processor: Processor
     payments: Services
+    quotes: Quotes
     gate: Gate
     pii_key: str
 
@@ -61,11 +63,12 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     scoring = Cache(valkey_url, timeout_ms=settings.fraud_budget_ms, prefix=cache_prefix)
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
     processors = _processors(settings, database, clock, pii_key)
+    rates = _rates(settings, valkey, clock)
     services = Services(
         store=PostgresPayments(database, clock),
         processors=processors,
         fraud=CacheScorer(scoring),
-        rates=_rates(settings, valkey, clock),
+        rates=rates,
         clock=clock,
         ids=ids,
         recovery_delay=_LONGEST_REQUEST
@@ -79,6 +82,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         ids=ids,
         processor=processors.for_method("card").processor,
         payments=services,
+        quotes=Quotes(database, rates, clock, ids),
         gate=Gate(database, valkey, clock, default_limit=settings.rate_limit_per_min),
         pii_key=pii_key,
     )

@@ -84,6 +84,7 @@ def test_a_replay(api: CheckedApi) -> None:
         f"/v1/payments/{NO_PAYMENT}/capture",
         "/v1/customers",
         f"/v1/customers/{NO_CUSTOMER}/payment_methods",
+        "/v1/fx/quotes",
     ],
 )
 @pytest.mark.parametrize(
@@ -117,6 +118,18 @@ def test_bad_payments(fields: dict[str, Any], code: str, api: CheckedApi) -> Non
     assert outcome(api.post("/v1/payments", body | fields, key="k")) == (400, code)
     missing = api.post("/v1/payments", body | fields)
     assert outcome(missing) == (400, "idempotency_key_missing")
+
+
+def test_quotes(api: CheckedApi) -> None:
+    for fields in ({}, {"to_currency": "KRW", "lock_s": 1}):
+        made = api.post("/v1/fx/quotes", {"from_currency": "jpy", **fields})
+        assert made.status == 201
+        assert api.get(f"/v1/fx/quotes/{made.json['id']}").status == 200
+    assert outcome(api.get("/v1/fx/quotes/fxq_x")) == (404, "not_found")
+    unknown = api.post("/v1/fx/quotes", {"from_currency": "xau"})
+    assert outcome(unknown) == (400, "unknown_currency")
+    without = api.post("/v1/fx/quotes", {"from_currency": "kwd"})
+    assert outcome(without) == (503, "fx_rate_unavailable")
 
 
 def test_refused_cards(api: CheckedApi) -> None:

@@ -45,6 +45,8 @@ ROUTES = {
     "POST /v1/customers": "merchant",
     "GET /v1/customers/{id}": "merchant",
     "POST /v1/customers/{id}/payment_methods": "merchant",
+    "POST /v1/fx/quotes": "merchant",
+    "GET /v1/fx/quotes/{id}": "merchant",
     "GET /v1/merchants/me": "merchant",
 }
 RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}

@@ -1,6 +1,6 @@
 -- name: find_caller
 SELECT m.id AS merchant_id, k.id AS api_key_id, k.livemode, m.settlement_currency,
-       m.rate_limit_per_min, m.status,
+       m.rate_limit_per_min, m.fx_spread_bps, m.status,
        coalesce((SELECT jsonb_agg(jsonb_build_object(
                     'method_type', f.method_type, 'currency', f.currency,
                     'basis_points', f.basis_points, 'fixed_amount', f.fixed_amount,

@@ -14,6 +14,7 @@ import psycopg
 from paywright.clock import Clock
 from paywright.db.sql import load
 from paywright.errors import InvalidField, MerchantExists, UnknownCurrency
+from paywright.fx.rates import MAX_SPREAD_BPS
 from paywright.ids import IdSource, typeid
 from paywright.money import Currency
 from paywright.webhooks.secrets import new_secret
@@ -48,14 +49,15 @@ def create_merchant(
     ids: IdSource,
     webhook_url: str | None = None,
     rate_limit_per_min: int | None = None,
+    fx_spread_bps: int = 0,
     livemode: bool = False,
     allow_private_urls: bool = False,
 ) -> NewMerchant:
-    """Write everything in one transaction.
+    """Write everything in one transaction. `fx_spread_bps` of each conversion stay here.
 
     Raise InvalidField, UnknownCurrency, or MerchantExists for an e-mail address that has one.
     """
-    _check(name, email, rate_limit_per_min)
+    _check(name, email, rate_limit_per_min, fx_spread_bps)
     try:
         currency = Currency.of(settlement_currency)
     except ValueError as error:
@@ -75,6 +77,7 @@ def create_merchant(
         "pii_key": pii_key,
         "settlement_currency": currency.code,
         "rate_limit_per_min": rate_limit_per_min,
+        "fx_spread_bps": fx_spread_bps,
         "api_key_id": ids.new(),
         "livemode": livemode,
         "key_hash": hashlib.sha256(key.encode()).digest(),
@@ -101,10 +104,12 @@ def new_api_key(livemode: bool) -> str:
     return f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(24)}"
 
 
-def _check(name: str, email: str, rate_limit_per_min: int | None) -> None:
+def _check(name: str, email: str, rate_limit_per_min: int | None, fx_spread_bps: int) -> None:
     if not 1 <= len(name.strip()) <= 255 or "\x00" in name:
         raise InvalidField("name: 1 to 255 characters.", param="name")
     if not _EMAIL.match(email) or "\x00" in email:
         raise InvalidField("email: this is no e-mail address.", param="email")
     if rate_limit_per_min is not None and not 1 <= rate_limit_per_min <= 10_000_000:
         raise InvalidField("rate_limit_per_min: 1 to 10000000.", param="rate_limit_per_min")
+    if not 0 <= fx_spread_bps <= MAX_SPREAD_BPS:
+        raise InvalidField(f"fx_spread_bps: 0 to {MAX_SPREAD_BPS}.", param="fx_spread_bps")

@@ -1,10 +1,10 @@
 -- name: insert_merchant
 INSERT INTO merchants
     (id, name_encrypted, email_encrypted, email_hash, settlement_currency, rate_limit_per_min,
-     created_at, updated_at)
+     fx_spread_bps, created_at, updated_at)
 VALUES (%(merchant_id)s, pgp_sym_encrypt(%(name)s, %(pii_key)s, 'cipher-algo=aes256'),
         pgp_sym_encrypt(%(email)s, %(pii_key)s, 'cipher-algo=aes256'), %(email_hash)s,
-        %(settlement_currency)s, %(rate_limit_per_min)s, %(now)s, %(now)s)
+        %(settlement_currency)s, %(rate_limit_per_min)s, %(fx_spread_bps)s, %(now)s, %(now)s)
 
 -- name: insert_key
 INSERT INTO api_keys (merchant_id, id, livemode, key_hash, last_four, created_at)

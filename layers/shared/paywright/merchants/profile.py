@@ -26,6 +26,7 @@ def profile(database: Database, pii_key: str, caller: Caller) -> dict[str, Any]:
         "name": row["name"],
         "email": row["email"],
         "settlement_currency": row["settlement_currency"],
+        "fx_spread_bps": row["fx_spread_bps"],
         "status": row["status"],
         "webhook_url": row["webhook_url"],
         "created_at": rfc3339(row["created_at"]),

@@ -31,6 +31,7 @@ class Caller:
     settlement_currency: Currency
     rate_limit_per_min: int | None
     fee_plans: tuple[FeePlan, ...]
+    fx_spread_bps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
