@@ -33,6 +33,7 @@ class CreatePayment(RequestModel):
     capture: bool = True
     capture_method: Literal["automatic", "manual", "manual_multiple"] | None = None
     off_session: bool = False
+    fx_quote_id: str | None = None
     description: Text | None = None
     metadata: Metadata = Field(default_factory=dict)
 
@@ -50,12 +51,16 @@ def create_payment(request: Request) -> Response:
         customer_id = None if body.customer_id is None else parse_typeid("cus", body.customer_id)
         if body.customer_id is not None and customer_id is None:
             raise InvalidField("This is no customer's id.", param="customer_id")
+        quote_id = None if body.fx_quote_id is None else parse_typeid("fxq", body.fx_quote_id)
+        if body.fx_quote_id is not None and quote_id is None:
+            raise InvalidField("This is no quote's id.", param="fx_quote_id")
         wanted = Authorize(
             amount=money_of(body.amount, body.currency),
             payment_method_id=method_id,
             customer_id=customer_id,
             capture_method=_capture_method(body),
             off_session=body.off_session,
+            fx_quote_id=quote_id,
             description=body.description,
             metadata=body.metadata,
         )

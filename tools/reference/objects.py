@@ -94,6 +94,7 @@ class Payment(TypedDict):
             "conversion.",
         ),
     ]
+    fx_quote_id: Annotated[FxQuoteId | None, Field(description="The quote that it goes by.")]
     description: str | None
     metadata: dict[str, str]
     expires_at: Annotated[
@@ -360,6 +361,7 @@ PAYMENT: Final[Payment] = {
     "settlement_currency": "usd",
     "settlement_amount": 5000,
     "fx_rate": None,
+    "fx_quote_id": None,
     "description": "Order 1001",
     "metadata": {"order": "1001"},
     "expires_at": None,

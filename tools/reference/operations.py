@@ -98,7 +98,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         201,
         objects.Payment,
         objects.PAYMENT,
-        (errors.IdempotencyKeyMissing, errors.UnknownCurrency, *_MONEY),
+        (
+            errors.IdempotencyKeyMissing,
+            errors.UnknownCurrency,
+            errors.FxQuoteExpired,
+            errors.FxQuoteMismatch,
+            *_MONEY,
+        ),
         Body(
             _authorize.CreatePayment,
             {
@@ -125,6 +131,10 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "customer_id": {
                     "pattern": objects.id_pattern("cus"),
                     "description": "Must be the payment method's owner.",
+                },
+                "fx_quote_id": {
+                    "description": "A quote from `currency` into the settlement currency that has "
+                    "not expired: its rate holds for every capture of this payment."
                 },
                 "capture": {"description": "False holds the amount until it is captured."},
                 "capture_method": {

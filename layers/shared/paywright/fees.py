@@ -27,11 +27,14 @@ PLATFORM_PLAN = FeePlan("card", "*", 290, 0)
 """What a merchant pays who has agreed on nothing else: 2.9 %."""
 
 
-def fee_of(settled: Money, plans: Sequence[FeePlan], method_type: str) -> Money:
-    """The fee on an amount in the merchant's currency, never more than the amount itself."""
+def fee_of(
+    settled: Money, plans: Sequence[FeePlan], method_type: str, *, at_most: Money | None = None
+) -> Money:
+    """The fee on an amount in the merchant's currency, never more than `at_most` or the amount."""
     plan = _plan(settled, plans, method_type)
     share = settled.share(plan.basis_points)
-    return Money(min(share.amount + plan.fixed_amount, settled.amount), settled.currency)
+    most = settled if at_most is None else at_most
+    return Money(min(share.amount + plan.fixed_amount, most.amount), settled.currency)
 
 
 def fee_returned(refunded: Money, plans: Sequence[FeePlan], method_type: str) -> Money:

@@ -64,11 +64,13 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
     processors = _processors(settings, database, clock, pii_key)
     rates = _rates(settings, valkey, clock)
+    quotes = Quotes(database, rates, clock, ids)
     services = Services(
         store=PostgresPayments(database, clock),
         processors=processors,
         fraud=CacheScorer(scoring),
         rates=rates,
+        quotes=quotes,
         clock=clock,
         ids=ids,
         recovery_delay=_LONGEST_REQUEST
@@ -82,7 +84,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         ids=ids,
         processor=processors.for_method("card").processor,
         payments=services,
-        quotes=Quotes(database, rates, clock, ids),
+        quotes=quotes,
         gate=Gate(database, valkey, clock, default_limit=settings.rate_limit_per_min),
         pii_key=pii_key,
     )

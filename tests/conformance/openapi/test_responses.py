@@ -132,6 +132,20 @@ def test_quotes(api: CheckedApi) -> None:
     assert outcome(without) == (503, "fx_rate_unavailable")
 
 
+def test_payments_by_a_quote(api: CheckedApi, owner: psycopg.Connection[Any]) -> None:
+    card = api.card()
+    made = api.post("/v1/fx/quotes", {"from_currency": "eur", "lock_s": 60}).json["id"]
+    assert api.pay(card, 500, currency="eur", fx_quote_id=made).status == 201
+    mismatch = api.pay(card, 500, currency="jpy", fx_quote_id=made)
+    assert outcome(mismatch) == (400, "fx_quote_mismatch")
+    owner.execute(
+        "UPDATE fx_quotes SET created_at = created_at - interval '2 min',"
+        " expires_at = expires_at - interval '2 min'"
+    )
+    expired = api.pay(card, 500, currency="eur", fx_quote_id=made)
+    assert outcome(expired) == (409, "fx_quote_expired")
+
+
 def test_refused_cards(api: CheckedApi) -> None:
     refused = api.pay(api.card("4000000000009995"))
     assert outcome(refused) == (402, "card_declined")

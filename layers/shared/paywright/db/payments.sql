@@ -72,10 +72,12 @@ WITH
     INSERT INTO transactions
         (merchant_id, id, livemode, customer_id, payment_method_id, amount, currency,
          method_type, off_session, capture_method, status, processor, fraud_score, fraud_flags,
-         settlement_currency, description, metadata, created_at, updated_at)
+         settlement_currency, fx_rate, fx_rate_source, fx_rate_at, fx_quote_id, fx_spread_bps,
+         description, metadata, created_at, updated_at)
     SELECT merchant_id, %(transaction_id)s, %(livemode)s, %(customer_id)s, %(payment_method_id)s,
            %(amount)s, %(currency)s, %(method_type)s, %(off_session)s, %(capture_method)s, 'pending',
            %(processor)s, %(fraud_score)s, %(fraud_flags)s::jsonb, %(settlement_currency)s,
+           %(fx_rate)s, %(fx_rate_source)s, %(fx_rate_at)s, %(fx_quote_id)s, %(fx_spread_bps)s,
            %(description)s, %(metadata)s::jsonb, %(now)s, %(now)s
       FROM admitted
 ),

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from paywright.errors import InvalidField
+from paywright.errors import InvalidField, PaywrightError
 from paywright.fraud.rules import Assessment
+from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.lifetimes import authorization_lifetime
 from paywright.payments.models import (
@@ -22,7 +23,7 @@ from paywright.payments.models import (
     PaymentMethod,
     RequestContext,
 )
-from paywright.payments.operation import Begun, perform, replay
+from paywright.payments.operation import Begun, answered_before, perform, replay
 from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services, available, rate_for
 from paywright.payments.states import CaptureMethod, Operation, Status
@@ -41,6 +42,7 @@ class Authorize:
     off_session: bool
     description: str | None
     metadata: dict[str, str]
+    fx_quote_id: UUID | None = None
 
 
 def authorize(
@@ -49,16 +51,19 @@ def authorize(
     """Charge or hold an amount; the answer is stored under the idempotency key.
 
     Raise CardDeclined (the failed payment stays in history, the key is free again),
-    ProcessorUnavailable or FxRateUnavailable (nothing was charged), and IdempotencyKey… errors.
+    ProcessorUnavailable or FxRateUnavailable (nothing was charged), FxQuote… and IdempotencyKey…
+    errors.
     """
-    method = _method(services, caller, request)
-    processor = services.processors.for_method(method.type)
-    payment = _new_payment(services, caller, request, method, processor)
-    assessment = services.fraud.assess(caller, method, payment)
-    payment = _scored(payment, assessment)
-    available(processor)
+    try:
+        prepared = _prepare(services, caller, request)
+    except PaywrightError:
+        # A quote expires, a processor goes away: the key may stand for what was done before that.
+        before = answered_before(services, caller, context)
+        if before is None:
+            raise
+        return before
+    method, processor, payment = prepared.method, prepared.processor, prepared.payment
     at_once = request.capture_method is CaptureMethod.AUTOMATIC
-    rate = rate_for(services, payment) if at_once else None
     intent = OperationIntent(
         id=services.ids.new(),
         kind=Operation.AUTHORIZE,
@@ -72,7 +77,7 @@ def authorize(
         return replay(taken.stored, context)
 
     def ask() -> Reply:
-        if assessment.declines:
+        if prepared.assessment.declines:
             return Declined("fraudulent")
         return processor.call(
             lambda each: each.authorize(
@@ -81,7 +86,33 @@ def authorize(
         )
 
     lifetime = authorization_lifetime(method.brand, off_session=request.off_session)
-    return perform(services, Begun(caller, payment, intent, context, rate, lifetime=lifetime), ask)
+    begun = Begun(caller, payment, intent, context, prepared.rate, lifetime=lifetime)
+    return perform(services, begun, ask)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that can be known before anything is written. `rate` is that of a capture at once."""
+
+    method: PaymentMethod
+    processor: Guarded
+    payment: Payment
+    assessment: Assessment
+    rate: Rate | None
+
+
+def _prepare(services: Services, caller: Caller, request: Authorize) -> _Prepared:
+    method = _method(services, caller, request)
+    processor = services.processors.for_method(method.type)
+    payment = _new_payment(services, caller, request, method, processor)
+    if request.fx_quote_id is not None:
+        payment = _quoted(services, payment, request.fx_quote_id)
+    assessment = services.fraud.assess(caller, method, payment)
+    payment = _scored(payment, assessment)
+    available(processor)
+    at_once = request.capture_method is CaptureMethod.AUTOMATIC
+    rate = rate_for(services, payment) if at_once else None
+    return _Prepared(method, processor, payment, assessment, rate)
 
 
 def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMethod:
@@ -103,6 +134,7 @@ def _new_payment(
     processor: Guarded,
 ) -> Payment:
     now: datetime = services.clock.now()
+    is_settled_alike = request.amount.currency == caller.settlement_currency
     return Payment(
         merchant_id=caller.merchant_id,
         id=services.ids.new(),
@@ -136,11 +168,29 @@ def _new_payment(
         fx_rate=None,
         fx_rate_source=None,
         fx_rate_at=None,
+        fx_quote_id=None,
+        fx_spread_bps=0 if is_settled_alike else caller.fx_spread_bps,
         description=request.description,
         metadata=request.metadata,
         expires_at=None,
         created_at=now,
         updated_at=now,
+    )
+
+
+def _quoted(services: Services, payment: Payment, quote_id: UUID) -> Payment:
+    """The payment with its quote's rate and spread, which hold for all its captures."""
+    quote = services.quotes.find_quote(payment.merchant_id, payment.livemode, quote_id)
+    if quote is None:
+        raise InvalidField("No such quote.", param="fx_quote_id")
+    quote.check(payment.currency, payment.settlement_currency, payment.created_at)
+    return replace(
+        payment,
+        fx_quote_id=quote.id,
+        fx_rate=quote.rate.value,
+        fx_rate_source=quote.rate.source,
+        fx_rate_at=quote.rate.at,
+        fx_spread_bps=quote.spread_bps,
     )
 
 

@@ -110,7 +110,12 @@ def _captured(payment: Payment, success: Success) -> Effect:
         captured,
         processor=payment.processor,
         cost=success.processor.cost(captured),
-        fee=fee_of(settled, success.fee_plans, payment.method_type),
+        fee=fee_of(
+            settled,
+            success.fee_plans,
+            payment.method_type,
+            at_most=_after_spread(settled, conversion),
+        ),
         held=payment.money(held) if was_held else None,
         conversion=conversion,
     )
@@ -203,7 +208,11 @@ def _conversion(payment: Payment, captured: Money, rate: Rate | None) -> Convers
     if payment.settlement_currency == payment.currency:
         return None
     assert rate is not None, "a capture in another currency needs a rate"
-    return convert(captured, payment.settlement_currency, rate)
+    return convert(captured, payment.settlement_currency, rate, payment.fx_spread_bps)
+
+
+def _after_spread(settled: Money, conversion: Conversion | None) -> Money:
+    return settled if conversion is None else settled - conversion.spread
 
 
 def _without(payment: Payment, refund: Refund) -> Payment:

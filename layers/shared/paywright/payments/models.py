@@ -97,6 +97,8 @@ class Payment:
     fx_rate: Decimal | None
     fx_rate_source: str | None
     fx_rate_at: datetime | None
+    fx_quote_id: UUID | None
+    fx_spread_bps: int
     description: str | None
     metadata: dict[str, str]
     expires_at: datetime | None
@@ -146,6 +148,7 @@ class Payment:
             "settlement_currency": self.settlement_currency.code,
             "settlement_amount": self.settlement_amount,
             "fx_rate": None if self.fx_rate is None else f"{self.fx_rate:f}",
+            "fx_quote_id": _optional_id("fxq", self.fx_quote_id),
             "description": self.description,
             "metadata": self.metadata,
             "expires_at": None if self.expires_at is None else rfc3339(self.expires_at),

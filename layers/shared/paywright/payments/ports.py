@@ -8,6 +8,7 @@ from uuid import UUID
 
 from paywright.fees import FeePlan
 from paywright.fraud.rules import Assessment
+from paywright.fx.quote import Quote
 from paywright.fx.rates import Rate
 from paywright.money import Currency
 from paywright.payments.models import (
@@ -142,4 +143,12 @@ class RateSource(Protocol):
 
     def rate(self, base: Currency, quote: Currency) -> Rate:
         """Units of `quote` for one of `base`; raise FxRateUnavailable."""
+        ...
+
+
+class QuoteStore(Protocol):
+    """Rates that were locked for merchants."""
+
+    def find_quote(self, merchant_id: UUID, livemode: bool, quote_id: UUID) -> Quote | None:
+        """A quote of that merchant and mode."""
         ...

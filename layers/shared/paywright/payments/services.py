@@ -10,7 +10,7 @@ from paywright.errors import ProcessorUnavailable
 from paywright.fx.rates import Rate
 from paywright.ids import IdSource
 from paywright.payments.models import Payment
-from paywright.payments.ports import FraudScorer, PaymentStore, RateSource
+from paywright.payments.ports import FraudScorer, PaymentStore, QuoteStore, RateSource
 from paywright.processors.base import Unavailable
 from paywright.processors.registry import Guarded, Processors
 
@@ -23,16 +23,26 @@ class Services:
     processors: Processors
     fraud: FraudScorer
     rates: RateSource
+    quotes: QuoteStore
     clock: Clock
     ids: IdSource
     recovery_delay: timedelta  # until an undecided operation is looked up
 
 
 def rate_for(services: Services, payment: Payment) -> Rate | None:
-    """The rate into the merchant's currency; None where no conversion is needed."""
+    """The rate into the merchant's currency; None where no conversion is needed.
+
+    It is that of the payment's quote, which may have expired since, or else the rate of now; raise
+    FxRateUnavailable.
+    """
     if payment.currency == payment.settlement_currency:
         return None
-    return services.rates.rate(payment.currency, payment.settlement_currency)
+    if payment.fx_quote_id is None:
+        return services.rates.rate(payment.currency, payment.settlement_currency)
+    assert payment.fx_rate is not None, "a quote's rate is stored with the payment that takes it"
+    assert payment.fx_rate_source is not None
+    assert payment.fx_rate_at is not None
+    return Rate(payment.fx_rate, payment.fx_rate_source, payment.fx_rate_at)
 
 
 def available(processor: Guarded) -> Guarded:
