@@ -105,3 +105,11 @@ def test_shares_are_exact_beyond_28_digits() -> None:
         Money(99_999_999_998, EUR),
     )
     assert share.amount == 8_999_999_999_910_000_000
+
+
+def test_a_share_is_not_negative_after_a_larger_refund_failed() -> None:
+    # One cent was settled. A refund of 50 took none of it, the next of 1 took it, the first failed.
+    share = refund_share(
+        Money(1, USD), Money(100, JPY), Money(1, JPY), Money(1, USD), Money(1, JPY)
+    )
+    assert share.amount == 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
 
 from paywright.fees import FeePlan, fee_of, fee_returned, fixed_fee
-from paywright.fx.rates import Rate, convert
+from paywright.fx.rates import Rate, convert, refund_share
 from paywright.ledger import postings
 from paywright.ledger.postings import Conversion, Journal, Refunding
 from paywright.money import Money
@@ -59,14 +58,19 @@ def requested(
     Both the share in the merchant's currency and the fee that goes back are computed for all that
     is refunded by now and lessened by what was refunded before: so parts sum exactly to the whole.
     """
-    refunded = payment.refunded_amount + payment.pending_refund_amount + amount.amount
-    share = Decimal(payment.settlement_amount or 0) * refunded / payment.captured_amount
-    settled = Money(int(share.to_integral_value(ROUND_HALF_EVEN)), payment.settlement_currency)
-    fee = fee_returned(settled, fee_plans, payment.method_type)
+    before = Money(payment.settlement_refunded_amount, payment.settlement_currency)
+    share = refund_share(
+        Money(payment.settlement_amount or 0, payment.settlement_currency),
+        payment.money(payment.captured_amount),
+        payment.money(payment.refunded_amount + payment.pending_refund_amount),
+        before,
+        amount,
+    )
+    fee = fee_returned(before + share, fee_plans, payment.method_type)
     refunding = Refunding(
         amount=amount,
-        settled=Money(settled.amount - payment.settlement_refunded_amount, settled.currency),
-        fee_returned=Money(max(fee.amount - payment.fee_returned_amount, 0), settled.currency),
+        settled=share,
+        fee_returned=Money(max(fee.amount - payment.fee_returned_amount, 0), share.currency),
     )
     after = replace(
         payment,
