@@ -145,6 +145,7 @@ def test_a_merchant_is_made_and_its_webhooks_are_verified(paywright):
         "--settlement-currency=usd",
         f"--webhook-url={urls.receiver_url}/webhooks",
         "--rate-limit-per-min=500",
+        "--fx-spread-bps=50",
     )
     assert sorted(created) == ["api_key", "id", "webhook_secret"]
     assert created["id"].startswith("mer_")
@@ -154,7 +155,7 @@ def test_a_merchant_is_made_and_its_webhooks_are_verified(paywright):
         f"{urls.gateway_url}/v1/merchants/me",
         headers={"Authorization": f"Bearer {created['api_key']}"},
     )
-    assert answer.body["id"] == created["id"]
+    assert (answer.body["id"], answer.body["fx_spread_bps"]) == (created["id"], 50)
     known = json.loads(paywright.home.receiver_file.read_text())["secrets"]
     assert created["webhook_secret"] in known
 
@@ -165,6 +166,7 @@ def test_a_merchant_is_made_and_its_webhooks_are_verified(paywright):
         (["--email=none", "--settlement-currency=usd"], "email"),
         (["--email=a@b.example", "--settlement-currency=xyz"], "currency"),
         (["--email=demo@example.com", "--settlement-currency=usd"], ""),
+        (["--email=a@b.example", "--settlement-currency=usd", "--fx-spread-bps=1001"], "fx_spread"),
         (
             ["--email=c@d.example", "--settlement-currency=usd", "--webhook-url=ftp://x"],
             "",
