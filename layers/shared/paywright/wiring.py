@@ -13,7 +13,6 @@ from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
 from paywright.fraud.scorer import CacheScorer
 from paywright.fx.current import CurrentRates
-from paywright.fx.live import LiveRates
 from paywright.fx.quotes import Quotes
 from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
@@ -114,7 +113,12 @@ def _processors(
 
 
 def _rates(settings: Settings, cache: Cache, clock: Clock) -> CurrentRates:
-    url, timeout_s = settings.fx_rates_url, settings.fx_rates_timeout_s
-    live = url and LiveRates(url.get_secret_value(), clock, timeout_s=timeout_s)
     max_age = timedelta(hours=settings.fx_rate_max_age_h)
-    return CurrentRates(live or ReferenceRates(), cache, clock, max_age=max_age)
+    if settings.fx_rates_url is None:
+        return CurrentRates(ReferenceRates(), cache, clock, max_age=max_age)
+    # Its HTTP client costs a cold start some milliseconds: only where it is used.
+    from paywright.fx.live import LiveRates  # noqa: PLC0415
+
+    url, timeout_s = settings.fx_rates_url.get_secret_value(), settings.fx_rates_timeout_s
+    live = LiveRates(url, clock, timeout_s=timeout_s)
+    return CurrentRates(live, cache, clock, max_age=max_age)
