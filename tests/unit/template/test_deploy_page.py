@@ -32,7 +32,8 @@ def test_the_table_lists_every_parameter_with_its_default() -> None:
 def test_the_page_counts_connections_as_the_template_does() -> None:
     parameters = read(REPOSITORY / "template.yaml")["Parameters"]
     api = [
-        parameters[f"{name}Concurrency"]["Default"] for name in ("Authorize", "Capture", "Merchant")
+        parameters[f"{name}Concurrency"]["Default"]
+        for name in ("Authorize", "Capture", "Refund", "Merchant")
     ]
     assert f"at most {sum(api) + 4 + 3} connections" in PAGE
     assert " + ".join(map(str, api)) in PAGE

@@ -51,7 +51,7 @@ def _decided(
 ) -> bool:
     code = FAILURE_CODES.get(operation.kind, "card_declined")
     try:
-        todo = undecided(services, operation, payment)
+        todo = undecided(services, operation, payment, notice.outcome)
         return decide(services, payment, todo, notice.outcome, failure_code=code) is not None
     except (FxRateUnavailable, Contended):
         return False

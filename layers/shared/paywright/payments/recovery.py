@@ -17,7 +17,7 @@ from paywright.payments.lifetimes import authorization_lifetime
 from paywright.payments.models import Origin, Payment, StoredOperation
 from paywright.payments.services import Services, rate_for
 from paywright.payments.states import CaptureMethod, Operation
-from paywright.processors.base import Declined, Outcome, Pending, Unavailable, Unknown
+from paywright.processors.base import Approved, Declined, Outcome, Pending, Unavailable, Unknown
 
 LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24))
 """When a reversed operation is looked up again, counted from the look before."""
@@ -44,10 +44,16 @@ def recover_due(services: Services, *, limit: int = 100) -> Recovered:
     return Recovered(**counts)
 
 
-def undecided(services: Services, operation: StoredOperation, payment: Payment) -> Undecided:
-    """What decides a stored operation; raise FxRateUnavailable."""
-    captures = operation.kind is Operation.CAPTURE or (
-        operation.kind is Operation.AUTHORIZE and payment.capture_method is CaptureMethod.AUTOMATIC
+def undecided(
+    services: Services, operation: StoredOperation, payment: Payment, outcome: Outcome
+) -> Undecided:
+    """What decides a stored operation; raise FxRateUnavailable where its success needs a rate."""
+    captures = isinstance(outcome, Approved) and (
+        operation.kind is Operation.CAPTURE
+        or (
+            operation.kind is Operation.AUTHORIZE
+            and payment.capture_method is CaptureMethod.AUTOMATIC
+        )
     )
     return Undecided(
         id=operation.operation_id,
@@ -102,7 +108,7 @@ def _decide(
     services: Services, operation: StoredOperation, payment: Payment, outcome: Outcome
 ) -> str:
     try:
-        decide(services, payment, undecided(services, operation, payment), outcome)
+        decide(services, payment, undecided(services, operation, payment, outcome), outcome)
     except (FxRateUnavailable, Contended):
         return _postpone(services, operation)
     return "decided"
