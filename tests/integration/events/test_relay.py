@@ -22,7 +22,7 @@ from paywright.db import Database
 from paywright.events.bus import Bus, Outcome
 from paywright.events.entry import MAX_BYTES, Entry
 from paywright.events.relay import BATCH, Relay
-from paywright.events.wake import PATIENCE_MS, POLL_S, WakeUps, add_wake
+from paywright.events.wake import PATIENCE_MS, POLL_S, WakeUps, wake_commands
 from tests.api import LambdaContext, load_function
 from tests.integration.events.conftest import Outbox, Queue
 
@@ -180,13 +180,13 @@ def test_a_wake_up_ends_the_wait_and_many_count_as_one(patient: Cache, valkey_ur
     writer = Cache(valkey_url, prefix="wake-test:")
     wake_ups = WakeUps(patient)
     for _ in range(3):
-        writer.pipeline(lambda pipe: add_wake(writer, pipe))
+        writer.send(*wake_commands(writer))
     begun = time.monotonic()
     wake_ups.wait(60)
     assert time.monotonic() - begun < POLL_S / 2
     waiting = threading.Thread(target=wake_ups.wait, args=(60,))
     waiting.start()
-    writer.pipeline(lambda pipe: add_wake(writer, pipe))
+    writer.send(*wake_commands(writer))
     waiting.join(POLL_S / 2)
     assert not waiting.is_alive()
     begun = time.monotonic()

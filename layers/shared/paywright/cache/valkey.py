@@ -1,17 +1,16 @@
-"""A small client over redis-py that turns every failure into one exception."""
+"""What the platform asks of Valkey; every failure is one exception."""
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+import hiredis
 
-T = TypeVar("T")
+from paywright.cache.wire import Command, Wire, check_url
+
 _REST_AFTER_FAILURE_S = 1.0
 
 
@@ -27,15 +26,12 @@ class Cache:
     """
 
     def __init__(self, url: str, *, timeout_ms: int = 250, prefix: str = "") -> None:
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_ms / 1000,
-            socket_connect_timeout=timeout_ms / 1000,
-            retry=Retry(NoBackoff(), 1),  # once: an idle connection may have been closed
-            decode_responses=False,
-        )
+        check_url(url)
+        self._url = url
+        self._timeout_s = timeout_ms / 1000
+        self._wire: Wire | None = None
         self._prefix = prefix
-        self._scripts: dict[str, Any] = {}
+        self._digests: dict[str, str] = {}
         self._rest_until = 0.0
 
     def key(self, *parts: object) -> str:
@@ -48,50 +44,56 @@ class Cache:
 
     def get(self, key: str) -> bytes | None:
         """The value of a key, or None."""
-        return self._guarded(lambda: _bytes_or_none(self._client.get(key)))
+        value = self.send(("GET", key))[0]
+        return value if isinstance(value, bytes) else None
 
     def set(self, key: str, value: bytes | str, *, ttl_ms: int) -> None:
         """Set a key for a time."""
-        self._guarded(lambda: self._client.set(key, value, px=ttl_ms))
+        self.send(("SET", key, value, "PX", ttl_ms))
 
-    def script(self, source: str, keys: list[str], arguments: list[Any]) -> Any:
+    def script(self, source: str, keys: list[str], arguments: list[str | bytes | int]) -> Any:
         """Run a Lua script, sending its text only when the server does not know it yet."""
-        script = self._scripts.get(source)
-        if script is None:
-            script = self._scripts[source] = self._client.register_script(source)
-        return self._guarded(lambda: script(keys=keys, args=arguments))
+        digest = self._digests.get(source)
+        if digest is None:
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            self._digests[source] = digest
+        (reply,) = self._replies((("EVALSHA", digest, len(keys), *keys, *arguments),))
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
+            (reply,) = self._replies((("EVAL", source, len(keys), *keys, *arguments),))
+        return _checked(reply)
 
-    def pipeline(self, fill: Callable[[Any], None]) -> list[Any]:
-        """Send several commands in one round trip; `fill` adds them to a redis-py pipeline."""
-
-        def run() -> list[Any]:
-            with self._client.pipeline(transaction=False) as pipe:
-                fill(pipe)
-                return list(pipe.execute())
-
-        return self._guarded(run)
+    def send(self, *commands: Command) -> list[Any]:
+        """Send commands in one round trip and return their replies."""
+        return [_checked(reply) for reply in self._replies(commands)]
 
     def wait_for_wake(self, key: str, timeout_s: float) -> bool:
         """Block until something is pushed to a list, or the time is over; is there something?"""
-
-        def run() -> bool:
-            return bool(self._client.blpop([key], timeout=timeout_s))
-
-        return self._guarded(run)
+        return bool(self.send(("BLPOP", key, f"{timeout_s:.3f}"))[0])
 
     def close(self) -> None:
         """Close the connection."""
-        self._client.close()
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
 
-    def _guarded(self, call: Callable[[], T]) -> T:
+    def _replies(self, commands: tuple[Command, ...]) -> list[Any]:
         if time.monotonic() < self._rest_until:
             raise Away("Valkey did not answer a moment ago")
         try:
-            return call()
-        except redis.RedisError as error:
+            if self._wire is None or not self._wire.usable:
+                self.close()
+                self._wire = Wire(self._url, self._timeout_s)
+            return self._wire.send(commands)
+        except (OSError, hiredis.HiredisError) as error:
+            self.close()
             self._rest_until = time.monotonic() + _REST_AFTER_FAILURE_S
             raise Away("Valkey cannot be reached or did not answer in time") from error
+        except BaseException:
+            self.close()  # its reply may still come
+            raise
 
 
-def _bytes_or_none(value: Any) -> bytes | None:
-    return value if isinstance(value, bytes) else None
+def _checked(reply: Any) -> Any:
+    if isinstance(reply, hiredis.ReplyError):
+        raise Away(f"Valkey answered with an error: {reply}") from reply
+    return reply

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import select
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,12 +12,19 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from paywright.db.prepared import Result, Session
 from paywright.errors import ServiceUnavailable
 
 Parameters = Mapping[str, Any]
 Row = DictRow
 T = TypeVar("T")
 
+_GRACE_S = 5.0  # beyond the server's own limit, which it may be late to notice
+_SERIALIZABLE = (
+    b"BEGIN ISOLATION LEVEL SERIALIZABLE",
+    b"SET LOCAL enable_seqscan = off",
+    b"SET LOCAL enable_bitmapscan = off",
+)
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, try again
 
 
@@ -51,50 +57,36 @@ class Database:
         application_name: str = "paywright",
     ) -> None:
         self._url = url
-        self._prepare_threshold = None if pooler else 3
+        self._prepare = not pooler
+        self._timeout_s = statement_timeout_ms / 1000 + _GRACE_S
         self._options: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
             "application_name": application_name,
+            "prepare_threshold": None if pooler else 3,
         }
         if not pooler:
             self._options["options"] = f"-c statement_timeout={statement_timeout_ms}"
         self._connection: psycopg.Connection[Row] | None = None
+        self._session: Session | None = None
 
     def connection(self) -> psycopg.Connection[Row]:
         """The connection, opened or opened anew when the server closed it meanwhile."""
-        connection = self._connection
-        if connection is not None and (connection.closed or _hung_up(connection)):
-            connection.close()
-            connection = None
-        if connection is None:
-            with _lost():
-                connection = psycopg.connect(
-                    self._url,
-                    autocommit=True,
-                    row_factory=dict_row,
-                    prepare_threshold=self._prepare_threshold,
-                    **self._options,
-                )
-            self._connection = connection
-        return connection
+        self._usable_session()
+        assert self._connection is not None, "it was opened"
+        return self._connection
 
     def all(self, sql: bytes, parameters: Parameters) -> list[Row]:
         """Run one statement by itself and return its rows."""
-        connection = self.connection()
-        with _lost():
-            return connection.execute(sql, parameters).fetchall()
+        return self._execute(sql, parameters).rows
 
     def one(self, sql: bytes, parameters: Parameters) -> Row | None:
         """Run one statement by itself and return its first row, if it has one."""
-        connection = self.connection()
-        with _lost():
-            return connection.execute(sql, parameters).fetchone()
+        rows = self._execute(sql, parameters).rows
+        return rows[0] if rows else None
 
     def run(self, sql: bytes, parameters: Parameters) -> int:
         """Run one statement by itself and return how many rows it touched."""
-        connection = self.connection()
-        with _lost():
-            return connection.execute(sql, parameters).rowcount
+        return self._execute(sql, parameters).touched
 
     @contextmanager
     def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[psycopg.Connection[Row]]:
@@ -111,26 +103,32 @@ class Database:
         Sequential and bitmap scans are off: on a table that is small or was never analysed the
         planner likes them, and they lock pages or all of it against everybody's writes.
         """
-        connection = self.connection()
+        session = self._usable_session()
         with _lost():
-            try:
-                with connection.pipeline():
-                    connection.execute(b"BEGIN ISOLATION LEVEL SERIALIZABLE", prepare=False)
-                    connection.execute(b"SET LOCAL enable_seqscan = off", prepare=False)
-                    connection.execute(b"SET LOCAL enable_bitmapscan = off", prepare=False)
-                    cursor = connection.execute(statement.sql, statement.parameters)
-                    connection.execute(b"COMMIT", prepare=False)
-                return cursor.fetchall()
-            except psycopg.Error:
-                if not connection.closed:
-                    connection.execute(b"ROLLBACK")
-                raise
+            return session.transaction(_SERIALIZABLE, statement.sql, statement.parameters).rows
 
     def close(self) -> None:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._session = None
+
+    def _execute(self, sql: bytes, parameters: Parameters) -> Result:
+        session = self._usable_session()
+        with _lost():
+            return session.execute(sql, parameters)
+
+    def _usable_session(self) -> Session:
+        session = self._session
+        if session is None or not session.usable:
+            self.close()
+            with _lost():
+                connection = psycopg.connect(
+                    self._url, autocommit=True, row_factory=dict_row, **self._options
+                )
+            session = Session(connection, prepare=self._prepare, timeout_s=self._timeout_s)
+            self._connection, self._session = connection, session
+        return session
 
 
 def with_retries(
@@ -147,12 +145,6 @@ def with_retries(
                 raise
         time.sleep(delay_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
         delay_s = min(delay_s * 2, 0.2)
-
-
-def _hung_up(connection: psycopg.Connection[Row]) -> bool:
-    # An idle connection has nothing to say: if there is something to read, it is the farewell.
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    return bool(readable)
 
 
 @contextmanager

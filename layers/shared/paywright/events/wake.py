@@ -6,20 +6,20 @@ A wake-up may get lost (Valkey is away); the relay looks by itself once a second
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from paywright.cache.valkey import Away, Cache
+from paywright.cache.wire import Command
 
 POLL_S = 1.0
 PATIENCE_MS = 3_000
 """Timeout of the connection on which the relay waits: longer than the wait itself."""
 
 
-def add_wake(cache: Cache, pipe: Any) -> None:
-    """Add the wake-up to a redis-py pipeline; send it after the commit, never before."""
+def wake_commands(cache: Cache) -> tuple[Command, Command]:
+    """What wakes the relay; send it after the commit, never before."""
     key = _key(cache)
-    pipe.lpush(key, 1)
-    pipe.ltrim(key, 0, 0)  # one token is enough, however many events wait
+    # One token is enough, however many events wait.
+    return ("LPUSH", key, 1), ("LTRIM", key, 0, 0)
 
 
 class WakeUps:

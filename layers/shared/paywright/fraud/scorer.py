@@ -20,7 +20,7 @@ class CacheScorer:
         hour = int(payment.created_at.timestamp()) * 1000 // _HOUR_MS
         key = self._cache.merchant_key(caller.merchant_id, "velocity", method.fingerprint, hour)
         try:
-            count, _ = self._cache.pipeline(lambda pipe: pipe.incr(key).pexpire(key, 2 * _HOUR_MS))
+            count, _ = self._cache.send(("INCR", key), ("PEXPIRE", key, 2 * _HOUR_MS))
         except Away:
             return UNAVAILABLE
         return assess(

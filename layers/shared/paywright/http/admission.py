@@ -16,10 +16,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 from paywright.cache import Away, Cache, expiry
+from paywright.cache.wire import Command
 from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
@@ -29,7 +29,7 @@ from paywright.errors import (
     MerchantNotActive,
     RateLimited,
 )
-from paywright.events.wake import add_wake
+from paywright.events.wake import wake_commands
 from paywright.fees import FeePlan
 from paywright.http.messages import Request, Response
 from paywright.money import Currency
@@ -141,18 +141,16 @@ class Gate:
         # A replay came from the database: cached anew, it would outlive its key there.
         is_new = answer is not None and not answer.replayed
 
-        def fill(pipe: Any) -> None:
-            if answer is not None and is_new and context.idempotency_key is not None:
-                stored = _answer_to_json(context, answer)
-                value = expiry.until(stored, self._clock.now(), ttl_ms=_ANSWER_TTL_MS)
-                pipe.set(answer_key, value, px=_ANSWER_TTL_MS)
-            if admission.lock_token is not None:
-                pipe.eval(_RELEASE, 1, lock_key, admission.lock_token)
-            add_wake(self._cache, pipe)
-
+        commands: list[Command] = []
+        if answer is not None and is_new and context.idempotency_key is not None:
+            stored = _answer_to_json(context, answer)
+            value = expiry.until(stored, self._clock.now(), ttl_ms=_ANSWER_TTL_MS)
+            commands.append(("SET", answer_key, value, "PX", _ANSWER_TTL_MS))
+        if admission.lock_token is not None:
+            commands.append(("EVAL", _RELEASE, 1, lock_key, admission.lock_token))
         # Without Valkey the lock lapses, the answer is in the database, the relay looks by itself.
         with suppress(Away):
-            self._cache.pipeline(fill)
+            self._cache.send(*commands, *wake_commands(self._cache))
 
     def serve(
         self,

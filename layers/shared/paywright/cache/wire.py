@@ -1,0 +1,90 @@
+"""One connection to Valkey: commands out, replies in, by hiredis.
+
+A whole client library costs three times as much for each command, most of it for what is not needed
+here: pools, retries, decoding, metrics (docs/decisions/0012).
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import hiredis
+
+Command = tuple[str | bytes | int, ...]
+
+_PORT = 6379
+_CHUNK_BYTES = 65_536
+_TLS = frozenset({"rediss", "valkeys"})
+_SCHEMES = _TLS | {"redis", "valkey"}
+
+
+class Wire:
+    """An open connection, logged in. `timeout_s` bounds each wait; it raises OSError.
+
+    Once an exception has left it, only `close` is of use: a late reply would pass for another's.
+    """
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        parts = urlsplit(url)
+        assert parts.scheme in _SCHEMES, "Cache checks it"
+        host = parts.hostname or "127.0.0.1"
+        self._socket = socket.create_connection((host, parts.port or _PORT), timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme in _TLS:
+            tls = ssl.create_default_context()
+            self._socket = tls.wrap_socket(self._socket, server_hostname=host)
+        self._reader = hiredis.Reader()
+        self._incoming = select.poll()
+        self._incoming.register(self._socket, select.POLLIN)
+        self._greet(unquote(parts.username or ""), unquote(parts.password or ""), parts.path)
+
+    @property
+    def usable(self) -> bool:
+        """Whether nothing was heard since the last reply: a server that speaks unasked hangs up."""
+        return not self._incoming.poll(0)
+
+    def send(self, commands: tuple[Command, ...]) -> list[Any]:
+        """Send commands in one round trip; an error reply stands as an exception in its place."""
+        # Its stub knows tuples of one element only.
+        packed = [hiredis.pack_command(each) for each in commands]  # type: ignore[arg-type]
+        self._socket.sendall(b"".join(packed))
+        replies: list[Any] = []
+        while len(replies) < len(commands):
+            reply = self._reader.gets()
+            if reply is not False:
+                replies.append(reply)
+                continue
+            received = self._socket.recv(_CHUNK_BYTES)
+            if not received:
+                raise ConnectionError("the server closed the connection")
+            self._reader.feed(received)
+        return replies
+
+    def close(self) -> None:
+        """Close it; what nobody closes closes itself."""
+        self._socket.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_socket"):  # it was connected
+            self.close()
+
+    def _greet(self, user: str, password: str, path: str) -> None:
+        commands: list[Command] = []
+        if password:
+            commands.append(("AUTH", user, password) if user else ("AUTH", password))
+        if path.strip("/"):
+            commands.append(("SELECT", path.strip("/")))
+        for reply in self.send(tuple(commands)):
+            if isinstance(reply, hiredis.ReplyError):
+                raise ConnectionError(str(reply))
+
+
+def check_url(url: str) -> None:
+    """Raise ValueError for a URL that is not Valkey's."""
+    scheme = urlsplit(url).scheme
+    if scheme not in _SCHEMES:
+        raise ValueError(f"VALKEY_URL begins with {scheme}://; give redis:// or rediss://")
