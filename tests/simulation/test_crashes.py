@@ -161,7 +161,7 @@ def agree(owner: psycopg.Connection[Any], platform: Platform) -> None:
 
 def key_free_of_cache(platform: Platform) -> None:
     """A crashed request's lock lapses after 30 s of wall time; the tests do not wait for it."""
-    platform.cache.pipeline(lambda pipe: pipe.flushdb())
+    platform.cache.send(("FLUSHDB",))
 
 
 @pytest.mark.parametrize("boundary", BOUNDARIES)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 import hiredis
 
 from paywright.cache.wire import Command, Wire, check_url
 
+T = TypeVar("T")
 _REST_AFTER_FAILURE_S = 1.0
 
 
@@ -66,6 +68,10 @@ class Cache:
         """Send commands in one round trip and return their replies."""
         return [_checked(reply) for reply in self._replies(commands)]
 
+    def post(self, *commands: Command) -> None:
+        """Send commands whose outcome makes no difference, without waiting for their replies."""
+        self._through(lambda wire: wire.post(commands))
+
     def wait_for_wake(self, key: str, timeout_s: float) -> bool:
         """Block until something is pushed to a list, or the time is over; is there something?"""
         return bool(self.send(("BLPOP", key, f"{timeout_s:.3f}"))[0])
@@ -77,13 +83,16 @@ class Cache:
             self._wire = None
 
     def _replies(self, commands: tuple[Command, ...]) -> list[Any]:
+        return self._through(lambda wire: wire.send(commands))
+
+    def _through(self, ask: Callable[[Wire], T]) -> T:
         if time.monotonic() < self._rest_until:
             raise Away("Valkey did not answer a moment ago")
         try:
-            if self._wire is None or not self._wire.usable:
+            if self._wire is None or not self._wire.is_usable():
                 self.close()
                 self._wire = Wire(self._url, self._timeout_s)
-            return self._wire.send(commands)
+            return ask(self._wire)
         except (OSError, hiredis.HiredisError) as error:
             self.close()
             self._rest_until = time.monotonic() + _REST_AFTER_FAILURE_S

@@ -38,22 +38,39 @@ class Wire:
             tls = ssl.create_default_context()
             self._socket = tls.wrap_socket(self._socket, server_hostname=host)
         self._reader = hiredis.Reader()
+        self._owed = 0  # replies that nobody waits for
         self._incoming = select.poll()
         self._incoming.register(self._socket, select.POLLIN)
         self._greet(unquote(parts.username or ""), unquote(parts.password or ""), parts.path)
 
-    @property
-    def usable(self) -> bool:
-        """Whether nothing was heard since the last reply: a server that speaks unasked hangs up."""
+    def is_usable(self) -> bool:
+        """Whether nothing is heard but what is owed: a server that speaks unasked hangs up."""
+        owed, self._owed = self._owed, 0
+        try:
+            self._read(owed)
+        except ConnectionError:
+            return False
         return not self._incoming.poll(0)
 
     def send(self, commands: tuple[Command, ...]) -> list[Any]:
         """Send commands in one round trip; an error reply stands as an exception in its place."""
+        assert not self._owed, "is_usable() has read them"
+        self._write(commands)
+        return self._read(len(commands))
+
+    def post(self, commands: tuple[Command, ...]) -> None:
+        """Send commands and do not wait for their replies, which nobody will see."""
+        self._write(commands)
+        self._owed += len(commands)
+
+    def _write(self, commands: tuple[Command, ...]) -> None:
         # Its stub knows tuples of one element only.
         packed = [hiredis.pack_command(each) for each in commands]  # type: ignore[arg-type]
         self._socket.sendall(b"".join(packed))
+
+    def _read(self, count: int) -> list[Any]:
         replies: list[Any] = []
-        while len(replies) < len(commands):
+        while len(replies) < count:
             reply = self._reader.gets()
             if reply is not False:
                 replies.append(reply)

@@ -7,6 +7,7 @@ from typing import Any
 
 from psycopg.adapt import Buffer, Dumper
 
+_OTHERS = (list, float, bytes)
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -25,5 +26,5 @@ def _element(value: Any) -> str:
         return f'"{value.translate(_ESCAPES)}"'
     if isinstance(value, datetime):
         return f'"{value.isoformat()}"'
-    assert not isinstance(value, list | float | bytes), "no such arrays are used here"
+    assert not isinstance(value, _OTHERS), "no such arrays are used here"
     return str(value)  # UUIDs, numbers, and booleans, whose names PostgreSQL reads as well

@@ -19,7 +19,6 @@ Parameters = Mapping[str, Any]
 Row = DictRow
 T = TypeVar("T")
 
-_GRACE_S = 5.0  # beyond the server's own limit, which it may be late to notice
 _SERIALIZABLE = (
     b"BEGIN ISOLATION LEVEL SERIALIZABLE",
     b"SET LOCAL enable_seqscan = off",
@@ -44,7 +43,8 @@ class Database:
     """A lazily opened connection in autocommit, checked before it is used again.
 
     No session state is kept, so that a pooler may stand between: pass `pooler=True` then, and
-    statements are not prepared. Raise `Lost` when the server is away.
+    statements are not prepared. Raise `Lost` when the server is away, or silent for
+    `grace_s` beyond its own limit for a statement.
     """
 
     def __init__(
@@ -54,11 +54,12 @@ class Database:
         pooler: bool = False,
         connect_timeout_s: int = 5,
         statement_timeout_ms: int = 5_000,
+        grace_s: float = 5.0,
         application_name: str = "paywright",
     ) -> None:
         self._url = url
         self._prepare = not pooler
-        self._timeout_s = statement_timeout_ms / 1000 + _GRACE_S
+        self._timeout_s = statement_timeout_ms / 1000 + grace_s
         self._options: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
             "application_name": application_name,

@@ -135,7 +135,7 @@ class Gate:
             return self._admit_by_database(caller, context)
 
     def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
-        """Remember an answer, give the lock back and wake the relay, in one round trip."""
+        """Remember an answer, give the lock back and wake the relay; nobody waits for it."""
         context = admission.context
         answer_key, lock_key = self._key_names(caller, context)
         # A replay came from the database: cached anew, it would outlive its key there.
@@ -150,7 +150,7 @@ class Gate:
             commands.append(("EVAL", _RELEASE, 1, lock_key, admission.lock_token))
         # Without Valkey the lock lapses, the answer is in the database, the relay looks by itself.
         with suppress(Away):
-            self._cache.send(*commands, *wake_commands(self._cache))
+            self._cache.post(*commands, *wake_commands(self._cache))
 
     def serve(
         self,

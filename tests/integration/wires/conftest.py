@@ -1,0 +1,5 @@
+"""Connections are tested on this worker's servers."""
+
+from tests.platform import owner
+
+__all__ = ["owner"]
