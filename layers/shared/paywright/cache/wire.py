@@ -1,7 +1,7 @@
 """One connection to Valkey: commands out, replies in, by hiredis.
 
 A whole client library costs three times as much for each command, most of it for what is not needed
-here: pools, retries, decoding, metrics (docs/decisions/0012).
+here: pools, retries, decoding, metrics (docs/decisions/0013).
 """
 
 from __future__ import annotations

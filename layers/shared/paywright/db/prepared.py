@@ -2,7 +2,7 @@
 
 A function runs the same few statements thousands of times. psycopg's cursors decide each time
 anew, in Python, how to run them, and that costs several times what is left here: values become
-parameters, are sent, and the answer becomes values, all in psycopg's C code (docs/decisions/0012).
+parameters, are sent, and the answer becomes values, all in psycopg's C code (docs/decisions/0013).
 """
 
 from __future__ import annotations
