@@ -12,7 +12,7 @@ import pytest
 from paywright.merchants.create import NewMerchant
 from tests.api import Api
 
-_TABLES = ("transactions", "payment_operations", "journals", "outbox", "audit_log", "customers")
+_TABLES = ("transactions", "payment_operations", "journals", "outbox", "customers")
 
 
 def counts(owner: psycopg.Connection[Any]) -> list[Any]:

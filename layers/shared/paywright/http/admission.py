@@ -27,11 +27,14 @@ from paywright.errors import (
     ApiKeyMissing,
     IdempotencyKeyInProgress,
     MerchantNotActive,
+    PaywrightError,
     RateLimited,
 )
 from paywright.events.wake import wake_commands
 from paywright.fees import FeePlan
 from paywright.http.messages import Request, Response
+from paywright.http.refusals import Refusals
+from paywright.ids import IdSource
 from paywright.money import Currency
 from paywright.payments.models import Answer, Caller, RequestContext, StoredKey
 from paywright.payments.operation import replay
@@ -76,12 +79,13 @@ class Gate:
     """Lets requests in. `default_limit` is requests a minute for merchants without their own."""
 
     def __init__(
-        self, database: Database, cache: Cache, clock: Clock, *, default_limit: int
+        self, database: Database, cache: Cache, clock: Clock, ids: IdSource, *, default_limit: int
     ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock
         self._default_limit = default_limit
+        self._refusals = Refusals(database, clock, ids)
 
     def authenticate(self, request: Request) -> Caller:
         """The merchant of the API key; raise ApiKeyMissing, ApiKeyInvalid or MerchantNotActive."""
@@ -166,6 +170,10 @@ class Gate:
         if answer is None:
             try:
                 answer = service(caller, admission.context)
+            except PaywrightError as refusal:
+                if request.method == "POST":
+                    self._refusals.note(request, caller, admission.context, refusal)
+                raise
             finally:
                 if request.method == "POST":
                     self.finish(caller, admission, answer)

@@ -85,7 +85,7 @@ def answer(request: Request, serve: Callable[[], Response]) -> Response:
         "request",
         extra={
             "method": request.method,
-            "path": request.path,
+            "path": request.shown_path,
             "status": response.status,
             **_ids(request),
         },

@@ -35,6 +35,9 @@ _XRAY_ROOT = re.compile(r"\bRoot=1-([0-9a-f]{8})-([0-9a-f]{24})\b")
 _PRINTABLE = re.compile(r"^[\x20-\x7e]{1,255}$")
 
 
+_KNOWN = re.compile(r"v1|[a-z_]{0,32}|[a-z]{2,3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One request; header names are lower-case."""
@@ -85,6 +88,14 @@ class Request:
         if not _PRINTABLE.match(key):
             raise IdempotencyKeyInvalid
         return key
+
+    @property
+    def shown_path(self) -> str:
+        """The path as it may be written down: whatever is no word and no id of ours is left out.
+
+        A caller may put anything there, a card number as well.
+        """
+        return "/".join(part if _KNOWN.fullmatch(part) else "…" for part in self.path.split("/"))
 
     def fingerprint(self) -> bytes:
         """SHA-256 over method, path and the canonical JSON body."""

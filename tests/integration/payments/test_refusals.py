@@ -1,0 +1,141 @@
+"""What cannot be done is refused with the code that says why; only the audit log has a new row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from paywright.ids import parse_typeid
+from tests.api import Api, Reply
+
+_TABLES = (
+    "transactions",
+    "payment_operations",
+    "pending_operations",
+    "refunds",
+    "journals",
+    "ledger_entries",
+    "outbox",
+    "idempotency_keys",
+    "authorization_expiries",
+    "ledger_unsequenced",
+)
+
+
+def contents(owner: psycopg.Connection[Any]) -> dict[str, Any]:
+    """Everything that a payment's operations write."""
+    found = {}
+    for table in _TABLES:
+        sql = f"SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"
+        found[table] = owner.execute(sql.encode()).fetchone()
+    return found
+
+
+def held(api: Api) -> str:
+    return str(api.pay(api.card(), 1000, capture=False).json["id"])
+
+
+def captured(api: Api) -> str:
+    return str(api.pay(api.card(), 1000).json["id"])
+
+
+def refunded(api: Api) -> str:
+    payment_id = captured(api)
+    api.post(f"/v1/payments/{payment_id}/refund", {"amount": 600})
+    return payment_id
+
+
+@pytest.mark.parametrize(
+    ("make", "operation", "body", "status", "code"),
+    [
+        (held, "capture", {"amount": 1001}, 400, "capture_exceeds_authorization"),
+        (held, "capture", {"amount": 2**63}, 400, "amount_out_of_range"),
+        (held, "capture", {"amount": 100_000_000_000}, 400, "amount_out_of_range"),
+        (held, "capture", {"amount": 0}, 400, "amount_out_of_range"),
+        (held, "capture", {"amount": -1}, 400, "amount_out_of_range"),
+        (held, "capture", {"amount": 10.5}, 400, "invalid_field"),
+        (held, "capture", {"currency": "jpy"}, 400, "invalid_field"),
+        (held, "refund", {"amount": 1}, 409, "payment_not_refundable"),
+        (captured, "void", {}, 409, "payment_not_voidable"),
+        (captured, "capture", {}, 409, "payment_not_capturable"),
+        (captured, "refund", {"amount": 1001}, 400, "refund_exceeds_capture"),
+        (captured, "refund", {"reason": "because"}, 400, "invalid_field"),
+        (refunded, "refund", {"amount": 401}, 400, "refund_exceeds_capture"),
+    ],
+)
+def test_refused_operations_write_one_audit_row(
+    make: Callable[[Api], str],
+    operation: str,
+    body: dict[str, Any],
+    status: int,
+    code: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+) -> None:
+    payment_id = make(api)
+    refused(api, owner, f"/v1/payments/{payment_id}/{operation}", body, (status, code), payment_id)
+
+
+def test_another_merchants_payment(
+    api: Api, new_merchant: Any, owner: psycopg.Connection[Any]
+) -> None:
+    payment_id = captured(api)
+    stranger = Api(new_merchant())
+    path = f"/v1/payments/{payment_id}/refund"
+    refused(stranger, owner, path, {}, (404, "not_found"), payment_id)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"currency": "xbt"}, "unknown_currency"),
+        ({"currency": "xxx"}, "unknown_currency"),
+        ({"amount": 2**64}, "amount_out_of_range"),
+        ({"amount": 100_000_000_000}, "amount_out_of_range"),
+        ({"amount": 1.5}, "invalid_field"),
+        ({"capture": True, "capture_method": "manual"}, "invalid_field"),
+        ({"payment_method_id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc"}, "invalid_field"),
+    ],
+)
+def test_refused_payments(
+    fields: dict[str, Any], code: str, api: Api, owner: psycopg.Connection[Any]
+) -> None:
+    body = {"amount": 1000, "currency": "usd", "payment_method_id": api.card()} | fields
+    refused(api, owner, "/v1/payments", body, (400, code), api.merchant.id)
+
+
+def test_what_a_path_holds_is_not_written_down(api: Api, owner: psycopg.Connection[Any]) -> None:
+    api.post("/v1/payments/4242424242424242/capture", {})
+    assert refusals(owner, api.merchant.id)[-1]["request"] == "POST /v1/payments/…/capture"
+
+
+def refused(
+    api: Api,
+    owner: psycopg.Connection[Any],
+    path: str,
+    body: dict[str, Any],
+    expected: tuple[int, str],
+    about: str,
+) -> None:
+    """Send it, and compare all tables before and after."""
+    before, rows = contents(owner), refusals(owner, about)
+    reply: Reply = api.post(path, body, key="refused")
+    assert (reply.status, reply.json["error"]["code"]) == expected
+    assert contents(owner) == before, "nothing else is written"
+    after = refusals(owner, about)
+    assert len(after) == len(rows) + 1
+    assert after[-1]["code"] == expected[1]
+    assert after[-1]["request"] == f"POST {path}"
+
+
+def refusals(owner: psycopg.Connection[Any], about: str) -> list[dict[str, str]]:
+    uuid = parse_typeid(about.partition("_")[0], about)
+    rows = owner.execute(
+        "SELECT changes FROM audit_log WHERE entity_id = %s AND action = 'request_refused'"
+        " ORDER BY id",
+        [uuid],
+    ).fetchall()
+    return [changes for (changes,) in rows]
