@@ -25,9 +25,10 @@ def read_event(source: str, home: Home, urls: Emulated, *, trace: str | None = N
     The samples in `events/` name what differs from one machine and moment to the next:
     `${API_KEY}`, `${MERCHANT}` and `${PAYMENT_METHOD}` are the demo merchant's,
     `${DECLINED_PAYMENT_METHOD}` is a card of theirs that the bank declines, `${PAYMENT}` a new
-    payment on hold, `${EVENT}` a new event's id, `${NOW}` the time, `${TRACE}` the trace's id, and
-    `${UNIQUE}` is new each time. Whatever else stands in an event is left as it is, and so are the
-    demo merchant's where another application runs.
+    payment on hold, `${CAPTURED_PAYMENT}` a new one that is captured, `${EVENT}` a new event's id,
+    `${NOW}` the time, `${TRACE}` the trace's id, and `${UNIQUE}` is new each time. Whatever else
+    stands in an event is left as it is, and so are the demo merchant's where another application
+    runs.
     """
     try:
         content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
@@ -50,7 +51,8 @@ def read_event(source: str, home: Home, urls: Emulated, *, trace: str | None = N
             b"${MERCHANT}": lambda: demo(home).id,
             b"${PAYMENT_METHOD}": lambda: demo(home).payment_method_id,
             b"${DECLINED_PAYMENT_METHOD}": lambda: _declined_card(home, urls),
-            b"${PAYMENT}": lambda: _new_hold(home, urls),
+            b"${PAYMENT}": lambda: _new_payment(home, urls, capture=False),
+            b"${CAPTURED_PAYMENT}": lambda: _new_payment(home, urls, capture=True),
         }
     for name, value in known.items():
         if name in content:
@@ -65,12 +67,12 @@ def _new_event_id() -> str:
     return typeid("evt", UuidSource(SystemClock()).new())
 
 
-def _new_hold(home: Home, urls: Urls) -> str:
+def _new_payment(home: Home, urls: Urls, *, capture: bool) -> str:
     merchant = demo(home)
     content = {
         "amount": 1999,
         "currency": "usd",
-        "capture": False,
+        "capture": capture,
         "payment_method_id": merchant.payment_method_id,
     }
     client = Merchant(urls.gateway_url, merchant.api_key)

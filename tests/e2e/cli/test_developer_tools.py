@@ -24,6 +24,8 @@ _ANSWERS: dict[str, tuple[int, dict[str, Any]]] = {
     "authorize_decline": (402, {}),
     "authorize_bad_request": (400, {}),
     "capture_hold": (200, {"status": "captured"}),
+    "capture_void": (200, {"status": "voided"}),
+    "refund_part": (201, {"status": "captured", "refunded_amount": 500}),
     "merchant_payment": (200, {"object": "payment"}),
     "merchant_profile": (200, {"object": "merchant"}),
 }
