@@ -1,16 +1,23 @@
-"""What is posted for a payment, drawn as bookkeepers do: one T for each account."""
+"""The ledger as people read it: T-accounts as bookkeepers draw them, balances, entries, proofs."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from rich.box import Box
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
 from cli.errors import Failure
+
+if TYPE_CHECKING:
+    from cli.ledger import AccountBalance
+    from paywright.ledger.verify import Problem, Report
 
 # Only the T itself: a line below the head, one between the sides.
 _BOX = Box("    \n  │ \n ─┼ \n  │ \n  │ \n ─┼ \n  │ \n    \n")
@@ -82,3 +89,100 @@ def _t(account: TAccount) -> Table:
             shown(account.credits[row]) if row < len(account.credits) else "",
         )
     return table
+
+
+def balances(found: Sequence[AccountBalance]) -> None:
+    """Print a trial balance: what each account owes or has, and that both sides are the same."""
+    if not found:
+        print("Nothing is posted.")
+        return
+    table = _table("account", "processor", "currency")
+    for title in ("debit", "credit"):
+        table.add_column(title, justify="right")
+    totals: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for each in sorted(found, key=lambda each: each.currency):
+        is_credit = each.balance > 0
+        amount = abs(each.balance)
+        totals[each.currency][is_credit] += amount
+        sides = ["", ""]
+        sides[is_credit] = _major(amount, each.currency)
+        table.add_row(each.account_type, each.processor, each.currency, *sides)
+    for currency, sides_of in sorted(totals.items()):
+        shown = (_major(total, currency) for total in sides_of)
+        table.add_row("total", "", currency, *shown, style="bold")
+    _console().print(table)
+
+
+def entries(found: Sequence[dict[str, Any]]) -> None:
+    """Print a line for each entry, the newest first."""
+    if not found:
+        print("There are no entries.")
+        return
+    table = _table("time", "what", "account", "payment")
+    for title in ("debit", "credit", "balance after"):
+        table.add_column(title, justify="right")
+    for each in found:
+        amount = _major(each["amount"], each["currency"])
+        after = each["balance_after"]
+        processor = f" ({each['processor']})" if each["processor"] else ""
+        table.add_row(
+            each["created_at"],
+            each["kind"],
+            f"{each['account_type']}{processor}, {each['currency']}",
+            each["payment_id"] or "",
+            amount if each["side"] == "debit" else "",
+            amount if each["side"] == "credit" else "",
+            "not yet" if after is None else _major(after, each["currency"]),
+        )
+    _console().print(table)
+
+
+def report(found: Report) -> None:
+    """Print that the ledger holds, or what is wrong with it, the first row first."""
+    looked = f"{found.merchants:,} merchants, {found.rows:,} rows"
+    if not found.problems:
+        print(f"The ledger holds: {looked}.")
+        return
+    print(f"The ledger is broken ({looked}). The first broken row:")
+    for number, problem in enumerate(found.problems):
+        if number == 1:
+            print("and after that:")
+        mode = {None: "", True: ", live", False: ", test"}[problem.livemode]
+        print(f"  {_content(problem)['merchant_id']}{mode}: {problem}")
+
+
+def report_content(found: Report) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "ok": not found.problems,
+        "merchants": found.merchants,
+        "rows": found.rows,
+        "problems": [_content(problem) for problem in found.problems],
+    }
+
+
+def _content(problem: Problem) -> dict[str, Any]:
+    from paywright.ids import typeid  # noqa: PLC0415 - as above
+
+    row_id = None if problem.row_id is None else str(problem.row_id)
+    merchant = {"merchant_id": typeid("mer", problem.merchant_id), "row_id": row_id}
+    return asdict(problem) | merchant
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in columns:
+        table.add_column(title, overflow="fold")
+    return table
+
+
+def _major(amount: int, code: str) -> str:
+    from paywright.money import Currency, major_units  # noqa: PLC0415 - as above
+
+    return major_units(amount, Currency.of(code))
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    # A program that reads this gets whole lines, whatever the terminal's width.
+    return console if console.is_terminal else Console(highlight=False, width=200)

@@ -16,7 +16,14 @@ from typing import Annotated
 
 import typer
 
-from cli import clock_commands, function_commands, queue_commands, schedule_commands
+from cli import (
+    clock_commands,
+    fee_commands,
+    function_commands,
+    ledger_commands,
+    queue_commands,
+    schedule_commands,
+)
 from cli.errors import Failure
 from cli.options import AsJson
 from cli.printed import fields
@@ -34,6 +41,8 @@ app.add_typer(function_commands.app)
 app.add_typer(clock_commands.app, name="clock")
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(queue_commands.app, name="queue")
+app.add_typer(ledger_commands.app, name="ledger")
+merchant_app.add_typer(fee_commands.app, name="fees")
 
 
 @app.command()

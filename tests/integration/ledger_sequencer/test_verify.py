@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from paywright.clock import SystemClock
-from paywright.db import Database
+from paywright.db import Database, Lost
 from paywright.ledger import heads
 from paywright.ledger.sequencer import Sequencer
 from paywright.ledger.verify import MAX_PROBLEMS, UNSEQUENCED_LIMIT, Problem, verify
@@ -437,3 +437,10 @@ def test_heads_that_were_changed_are_refused(signed: Path, change: Any, message:
 def test_heads_are_not_written_over_others(ledger_database: Database, signed: Path) -> None:
     with pytest.raises(FileExistsError):
         heads.export(ledger_database, _KEY, signed, now=datetime.now(UTC))
+
+
+def test_nothing_is_left_of_heads_that_could_not_be_finished(tmp_path: Path) -> None:
+    nowhere = Database("postgresql://nobody@127.0.0.1:1/none", connect_timeout_s=1)
+    with pytest.raises(Lost):
+        heads.export(nowhere, _KEY, tmp_path / "heads", now=datetime.now(UTC))
+    assert list(tmp_path.iterdir()) == []

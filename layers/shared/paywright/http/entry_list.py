@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from paywright.clock import rfc3339
 from paywright.db import Database, load
@@ -16,13 +17,35 @@ _SQL = load(__file__)
 
 
 def find_entries(database: Database, caller: Caller, page: Page) -> Found:
-    """The entries of a page whose filters are `account_type`, `currency` and `payment_id`."""
+    """The entries of a page, of the accounts that a merchant sees."""
+    return entry_rows(
+        database,
+        caller.merchant_id,
+        livemode=caller.livemode,
+        page=page,
+        visible=MERCHANT_ACCOUNTS,
+    )
+
+
+def entry_rows(
+    database: Database,
+    merchant_id: UUID,
+    *,
+    livemode: bool,
+    page: Page,
+    visible: Sequence[str] | None,
+) -> Found:
+    """The entries of a page whose filters are `account_type`, `currency` and `payment_id`.
+
+    `visible` are the types of account that are shown; all of them where it is None.
+    """
     account_type = page.filters["account_type"]
+    shown = visible if account_type is None else [account_type]
     parameters = page.parameters() | {
-        "merchant_id": caller.merchant_id,
-        "livemode": caller.livemode,
+        "merchant_id": merchant_id,
+        "livemode": livemode,
         "is_backwards": page.is_backwards,
-        "account_types": list(MERCHANT_ACCOUNTS) if account_type is None else [account_type],
+        "account_types": None if shown is None else list(shown),
     }
     name = "newer" if page.is_backwards else "older"
     if page.filters["payment_id"] is not None:

@@ -5,7 +5,8 @@ SELECT page.*, journal.kind, link.sequence, link.balance_after, link.sequenced_a
   FROM (SELECT *
           FROM (SELECT *,
                        livemode = %(livemode)s
-                       AND account_type = ANY (%(account_types)s)
+                       AND (%(account_types)s::text[] IS NULL
+                            OR account_type = ANY (%(account_types)s))
                        AND created_at >= %(created_from)s AND created_at < %(created_until)s
                        AND (%(currency)s::text IS NULL OR currency = %(currency)s) AS matches,
                        row_number() OVER (ORDER BY id DESC) AS looked_at
@@ -33,7 +34,8 @@ SELECT page.*, journal.kind, link.sequence, link.balance_after, link.sequenced_a
   FROM (SELECT *
           FROM (SELECT *,
                        livemode = %(livemode)s
-                       AND account_type = ANY (%(account_types)s)
+                       AND (%(account_types)s::text[] IS NULL
+                            OR account_type = ANY (%(account_types)s))
                        AND created_at >= %(created_from)s AND created_at < %(created_until)s
                        AND (%(currency)s::text IS NULL OR currency = %(currency)s) AS matches,
                        row_number() OVER (ORDER BY id) AS looked_at
@@ -65,7 +67,8 @@ SELECT page.*, journal.kind, link.sequence, link.balance_after, link.sequenced_a
                  WHERE transaction_id = %(payment_id)s AND merchant_id = %(merchant_id)s
                 OFFSET 0) AS entry
          WHERE livemode = %(livemode)s
-           AND account_type = ANY (%(account_types)s)
+           AND (%(account_types)s::text[] IS NULL
+                OR account_type = ANY (%(account_types)s))
            AND id > %(after)s AND id < %(before)s
            AND created_at >= %(created_from)s AND created_at < %(created_until)s
            AND (%(currency)s::text IS NULL OR currency = %(currency)s)

@@ -43,33 +43,44 @@ class BadHeads(Exception):
 
 
 def export(database: db.Database, key: bytes, file: Path, *, now: datetime) -> int:
-    """Write the heads of all chains, signed; how many there are. Raise OSError or `db.Lost`."""
+    """Write the heads of all chains to a new file, signed; how many there are.
+
+    Nothing is left of a file that could not be finished. Raise OSError or `db.Lost`.
+    """
     _check(key)
+    with file.open("xb") as opened:
+        try:
+            return _write(opened, _heads(database), key, now)
+        except BaseException:
+            file.unlink()
+            raise
+
+
+def _write(file: IO[bytes], heads: Iterable[SignedHead], key: bytes, now: datetime) -> int:
     signature = hmac.new(key, digestmod=hashlib.sha256)
     count = 0
-    with file.open("xb") as opened:
 
-        def write(content: dict[str, Any]) -> None:
-            line = json.dumps(content, separators=(",", ":")).encode() + b"\n"
-            signature.update(line)
-            opened.write(line)
+    def write(content: dict[str, Any]) -> None:
+        line = json.dumps(content, separators=(",", ":")).encode() + b"\n"
+        signature.update(line)
+        file.write(line)
 
-        write({"format": FORMAT, "exported_at": rfc3339(now)})
-        for found in _heads(database):
-            count += 1
-            write(
-                {
-                    "merchant_id": str(found.key.merchant_id),
-                    "livemode": found.key.livemode,
-                    "position": found.head.position,
-                    "hash": found.head.hash.hex(),
-                    "accounts": [
-                        [account.account_type, account.currency, account.processor, *_pair(head)]
-                        for account, head in found.accounts.items()
-                    ],
-                }
-            )
-        opened.write(json.dumps({"signature": signature.hexdigest()}).encode() + b"\n")
+    write({"format": FORMAT, "exported_at": rfc3339(now)})
+    for found in heads:
+        count += 1
+        write(
+            {
+                "merchant_id": str(found.key.merchant_id),
+                "livemode": found.key.livemode,
+                "position": found.head.position,
+                "hash": found.head.hash.hex(),
+                "accounts": [
+                    [account.account_type, account.currency, account.processor, *_pair(head)]
+                    for account, head in found.accounts.items()
+                ],
+            }
+        )
+    file.write(json.dumps({"signature": signature.hexdigest()}).encode() + b"\n")
     return count
 
 
