@@ -23,6 +23,7 @@ from paywright.processors.base import Processor
 from paywright.processors.breaker import CircuitBreaker
 from paywright.processors.conduct import Conduct
 from paywright.processors.registry import Guarded, Processors
+from paywright.processors.shared_breaker import SharedState
 from paywright.processors.simulator import Simulator
 from paywright.secrets import resolve
 from paywright.settings import Settings
@@ -61,7 +62,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     valkey = Cache(valkey_url, timeout_ms=settings.valkey_timeout_ms, prefix=cache_prefix)
     scoring = Cache(valkey_url, timeout_ms=settings.fraud_budget_ms, prefix=cache_prefix)
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
-    processors = _processors(settings, database, clock, pii_key)
+    processors = _processors(settings, database, valkey, clock, pii_key)
     rates = _rates(settings, valkey, clock)
     quotes = Quotes(database, rates, clock, ids)
     services = Services(
@@ -90,7 +91,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
 
 
 def _processors(
-    settings: Settings, database: Database, clock: Clock, fingerprint_key: str
+    settings: Settings, database: Database, cache: Cache, clock: Clock, fingerprint_key: str
 ) -> Processors:
     conduct = Conduct(
         timeout_s=settings.processor_timeout_s,
@@ -107,7 +108,10 @@ def _processors(
         fingerprint_key=fingerprint_key.encode(),
     )
     return Processors(
-        tuple(Guarded(processor, CircuitBreaker()) for processor in (cards, banks)),
+        tuple(
+            Guarded(processor, CircuitBreaker(SharedState(cache, processor.name)))
+            for processor in (cards, banks)
+        ),
         {"card": cards.name, "bank_account": banks.name},
     )
 

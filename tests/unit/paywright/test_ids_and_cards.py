@@ -1,4 +1,4 @@
-"""Ids sort by time; the breaker opens, waits, tries and closes."""
+"""Ids sort by time and are read back; cards show nothing of themselves."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from paywright.ids import UuidSource, parse_typeid, typeid
-from paywright.processors.base import Card, Unavailable, Unknown
-from paywright.processors.breaker import CircuitBreaker
+from paywright.processors.base import Card
 from paywright.processors.test_cards import SCENARIOS, brand_of, luhn_valid
 
 
@@ -41,37 +40,6 @@ def test_a_typeid_is_read_back(uuid: UUID) -> None:
 @given(st.text(max_size=60))
 def test_what_is_no_typeid_is_none(text: str) -> None:
     assert parse_typeid("txn", text) is None
-
-
-def test_the_breaker_opens_after_five_and_closes_after_two() -> None:
-    now = [0.0]
-    breaker = CircuitBreaker(monotonic=lambda: now[0])
-
-    def fail() -> None:
-        raise Unknown
-
-    for _ in range(5):
-        breaker.check()
-        with pytest.raises(Unknown):
-            breaker.call(fail)
-    with pytest.raises(Unavailable):
-        breaker.call(lambda: None)
-    now[0] = 29.9
-    with pytest.raises(Unavailable):
-        breaker.check()
-    now[0] = 30.1
-    breaker.call(lambda: None)
-    with pytest.raises(Unknown):
-        breaker.call(fail)
-    with pytest.raises(Unavailable, match="open"):
-        breaker.check()
-    now[0] = 61
-    breaker.call(lambda: None)
-    breaker.call(lambda: None)
-    for _ in range(4):
-        with pytest.raises(Unknown):
-            breaker.call(fail)
-    breaker.check()
 
 
 def test_a_card_does_not_show_itself() -> None:
