@@ -55,7 +55,7 @@ def forget_callers(
     hashes = connection.execute(_SQL["key_hashes"], {"merchant_id": merchant_id}).fetchall()
     keys = [cache.key("caller", bytes(row[0]).hex()) for row in hashes]
     if keys:
-        cache.pipeline(lambda pipe: pipe.delete(*keys))
+        cache.send(("DEL", *keys))
 
 
 def _require(connection: psycopg.Connection[TupleRow], merchant_id: UUID) -> None:
