@@ -64,7 +64,7 @@ def play(api: Merchant, methods: str, number: str) -> None:
     order = {"amount": 1000, "currency": currency, "payment_method_id": method.body["id"]}
     sale = patiently(api, "/v1/payments", order)
     held = patiently(api, "/v1/payments", order | {"capture": False})
-    for payment, steps in ((sale, ("refunds",)), (held, ("capture", "void"))):
+    for payment, steps in ((sale, ("refund",)), (held, ("capture", "void"))):
         for step in steps:
             if payment.status == 201:
                 patiently(api, f"/v1/payments/{payment.body['id']}/{step}", {"amount": 10})
@@ -103,7 +103,7 @@ def test_numbers_are_nowhere(poor) -> None:
     number = _OTHERS[0]
     json_type = {"Content-Type": "application/json"}
     refusals = [
-        api.post(methods, card_of(_MISTYPED)),
+        patiently(api, methods, card_of(_MISTYPED)),
         api.post(methods, card_of(number) | {"surprise": number}),
         api.post(methods, {"type": "card", "card": {"number": int(number)}}),
         api.post(methods, {"type": number, "card": {"number": number, "cvc": 737}}),

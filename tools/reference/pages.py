@@ -62,7 +62,8 @@ month is over, with `expired_card`.
 Where no answer came in time the payment is `pending`, with `pending_reason` `processor_unknown`:
 nobody knows yet. The platform asks the processor until it does, and an event tells. Where a request
 never arrived that takes a day: it is reversed first, lest it still come. `paywright clock advance`
-makes the day pass.
+makes the day pass. Five such requests in a row open the processor's circuit breaker: for 30 s all
+are answered with 503 `processor_unavailable`.
 
 The processor keeps books of its own. It refuses what goes beyond them with `amount_exceeds_hold`,
 `amount_exceeds_captured`, `already_captured`, `already_voided`, `not_captured`,
