@@ -17,7 +17,7 @@ from tests.bench import report
 from tests.bench.figures import Figures
 from tests.bench.runs import Run
 
-BENCHES = ("hello", "cold_starts", "queue", "idle", "payments")
+BENCHES = ("hello", "cold_starts", "queue", "idle", "ledger", "payments")
 _CACHE = Path(__file__).parents[2] / ".bench"
 
 

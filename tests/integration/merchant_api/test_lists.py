@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from paywright.http import lists
+from paywright.http import entry_list, lists, payment_list
 from paywright.ids import parse_typeid, typeid
 from tests.api import Api
 from tests.integration.ledger_sequencer.conftest import Ledger, sale
@@ -252,3 +252,39 @@ def test_nobody_sees_anothers(api: Api, payments: list[str], new_merchant: Any) 
         assert ids(listed(live, path)) == []
     assert ids(listed(other, "/v1/payments", starting_after=payments[0])) == []
     assert ids(listed(other, "/v1/ledger/entries", payment_id=payments[0])) == []
+
+
+@pytest.mark.parametrize("direction", ["older", "newer"])
+@pytest.mark.parametrize("listing", [payment_list, entry_list])
+def test_a_page_reads_no_more_rows_than_it_needs(
+    listing: Any, direction: str, merchant_id: UUID, owner: psycopg.Connection[Any]
+) -> None:
+    ledger = Ledger(owner, merchant_id)
+    for _ in range(300):
+        ledger.payment()
+        ledger.post(sale(100))
+    page = lists.page_of([("limit", "5")], prefix="x", filters={})
+    parameters = page.parameters() | {
+        "merchant_id": merchant_id,
+        "livemode": False,
+        "account_types": None,
+        "status": None,
+        "currency": None,
+        "customer_id": None,
+        "unknown": "",
+    }
+    explain = b"EXPLAIN (ANALYZE, FORMAT JSON) " + listing._SQL[direction]
+    (plans,) = owner.execute(explain, parameters).fetchone() or ([],)
+    scanned = [
+        node["Actual Rows"]
+        for node in _nodes(plans[0]["Plan"])
+        if node.get("Relation Name", "").startswith(("transactions_", "ledger_entries_"))
+    ]
+    assert max(scanned) >= 6
+    assert sum(scanned) <= 20
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from _nodes(child)

@@ -1,6 +1,7 @@
 -- name: balances
 -- One statement sees one snapshot: a journal is either in the chain or on the list, never both and
--- never neither. The accounts are found by hopping through the index, one probe for each.
+-- never neither. The accounts are found by hopping through the index, one probe for each. What waits
+-- is asked for as an array: its journals are neighbours, and the index is walked once for all of them.
 WITH RECURSIVE accounts AS (
     (SELECT account_type, currency, processor
        FROM ledger_chain
@@ -32,14 +33,10 @@ WITH RECURSIVE accounts AS (
 ), waiting AS (
     SELECT account_type, currency, processor,
            sum(CASE entry_type WHEN 'debit' THEN amount ELSE -amount END) AS change
-      FROM ledger_unsequenced AS listed
-     CROSS JOIN LATERAL (
-           SELECT account_type, currency, processor, entry_type, amount
-             FROM ledger_entries
-            WHERE merchant_id = listed.merchant_id AND journal_id = listed.journal_id
-              AND livemode = %(livemode)s
-           OFFSET 0) AS entry
-     WHERE listed.merchant_id = %(merchant_id)s
+      FROM ledger_entries
+     WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+       AND journal_id = ANY (ARRAY(SELECT journal_id FROM ledger_unsequenced
+                                    WHERE merchant_id = %(merchant_id)s))
      GROUP BY account_type, currency, processor
 )
 SELECT account_type, currency, processor,
@@ -122,13 +119,10 @@ SELECT (coalesce((
             ORDER BY sequence DESC
             LIMIT 1), 0)
        + coalesce((
-           SELECT sum(CASE entry.entry_type WHEN 'debit' THEN entry.amount ELSE -entry.amount END)
-             FROM ledger_unsequenced AS listed
-            CROSS JOIN LATERAL (
-                  SELECT entry_type, amount
-                    FROM ledger_entries
-                   WHERE merchant_id = listed.merchant_id AND journal_id = listed.journal_id
-                     AND livemode = %(livemode)s AND account_type = %(account_type)s
-                     AND currency = %(currency)s AND processor = %(processor)s
-                  OFFSET 0) AS entry
-            WHERE listed.merchant_id = %(merchant_id)s), 0))::bigint AS balance;
+           SELECT sum(CASE entry_type WHEN 'debit' THEN amount ELSE -amount END)
+             FROM ledger_entries
+            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+              AND journal_id = ANY (ARRAY(SELECT journal_id FROM ledger_unsequenced
+                                           WHERE merchant_id = %(merchant_id)s))
+              AND account_type = %(account_type)s AND currency = %(currency)s
+              AND processor = %(processor)s), 0))::bigint AS balance;
