@@ -19,6 +19,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    peer_port: int
 
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
@@ -64,6 +65,7 @@ class Receiver:
     replies: deque[Reply] = field(default_factory=deque)
     received: list[Received] = field(default_factory=list)
     tls: ssl.SSLContext | None = None
+    keeps_alive: bool = False
 
     def __post_init__(self) -> None:
         self._server = _Server(self._handler(), self.tls)
@@ -87,6 +89,8 @@ class Receiver:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if receiver.keeps_alive else "HTTP/1.0"
+
             def do_GET(self) -> None:
                 self.do_POST()
 
@@ -94,7 +98,7 @@ class Receiver:
                 length = int(self.headers.get("Content-Length", 0))
                 body = self.rfile.read(length)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                receiver.received.append(Received(self.path, headers, body))
+                receiver.received.append(Received(self.path, headers, body, self.client_address[1]))
                 reply = receiver.replies.popleft() if receiver.replies else status(200)
                 reply(self)
 

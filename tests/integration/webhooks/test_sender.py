@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from paywright.webhooks.kept import MOST_KEPT
 from paywright.webhooks.sender import Sender
-from tests.receivers import Receiver, status
+from tests.receivers import Receiver, Reply, status
 
 TLS_FILE = Path(__file__).with_name("hooks_example.pem")  # for hooks.example, self-signed
 BODY = b'{"id": "evt_1"}'
@@ -23,8 +24,8 @@ BODY = b'{"id": "evt_1"}'
 def new_receiver() -> Iterator[Callable[..., Receiver]]:
     made: list[Receiver] = []
 
-    def make(tls: ssl.SSLContext | None = None) -> Receiver:
-        made.append(Receiver(tls=tls))
+    def make(tls: ssl.SSLContext | None = None, keeps_alive: bool = False) -> Receiver:
+        made.append(Receiver(tls=tls, keeps_alive=keeps_alive))
         return made[-1]
 
     yield make
@@ -38,8 +39,10 @@ def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
 
 
 @pytest.fixture
-def sender() -> Sender:
-    return Sender(timeout_s=0.5, allow_private=True)
+def sender() -> Iterator[Sender]:
+    made = Sender(timeout_s=0.5, allow_private=True)
+    yield made
+    made.close()
 
 
 def test_a_body_is_posted_as_it_is(receiver: Receiver, sender: Sender) -> None:
@@ -270,3 +273,70 @@ def test_a_tls_handshake_that_never_comes_is_bounded() -> None:
         answer = sender.post(f"https://127.0.0.1:{port}/", {}, BODY)
     assert time.monotonic() - begun < 1.5
     assert answer.error == "no answer within 0.5 s"
+
+
+@pytest.fixture
+def keeper(new_receiver: Callable[..., Receiver]) -> Receiver:
+    return new_receiver(keeps_alive=True)
+
+
+def _connections(receiver: Receiver) -> int:
+    return len({request.peer_port for request in receiver.received})
+
+
+def test_a_connection_is_used_again_for_the_same_url(keeper: Receiver, sender: Sender) -> None:
+    for _ in range(3):
+        assert sender.post(keeper.url, {}, BODY).status == 200
+    assert (len(keeper.received), _connections(keeper)) == (3, 1)
+    sender.post(keeper.url + "?other", {}, BODY)
+    assert _connections(keeper) == 2
+
+
+def _hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.close_connection = True
+
+
+def _answer_then_hang_up(handler: BaseHTTPRequestHandler) -> None:
+    status(200)(handler)
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("reply", [status(200, Connection="close"), _answer_then_hang_up])
+def test_a_connection_that_the_receiver_is_done_with_is_not_used_again(
+    keeper: Receiver, sender: Sender, reply: Reply
+) -> None:
+    keeper.replies.append(reply)
+    assert sender.post(keeper.url, {}, BODY).status == 200
+    time.sleep(0.1)  # what hangs up has done so
+    assert sender.post(keeper.url, {}, BODY).status == 200
+    assert (len(keeper.received), _connections(keeper)) == (2, 2)
+
+
+def test_a_request_on_a_connection_that_closes_under_it_is_sent_again(
+    keeper: Receiver, sender: Sender
+) -> None:
+    keeper.replies += [status(200), _hang_up, status(201), _hang_up, _hang_up]
+    assert sender.post(keeper.url, {}, BODY).status == 200
+    assert sender.post(keeper.url, {}, BODY).status == 201
+    answer = sender.post(keeper.url, {}, BODY)
+    assert answer.status is None
+    assert answer.error is not None
+    assert len(keeper.received) == 5
+
+
+@pytest.mark.parametrize("limit", ["IDLE_S", "OLDEST_S"])
+def test_an_old_connection_is_opened_anew(
+    keeper: Receiver, sender: Sender, monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(f"paywright.webhooks.kept.{limit}", -1)
+    for _ in range(2):
+        assert sender.post(keeper.url, {}, BODY).status == 200
+    assert _connections(keeper) == 2
+
+
+def test_at_most_64_connections_are_kept(keeper: Receiver, sender: Sender) -> None:
+    for number in range(MOST_KEPT + 1):
+        sender.post(f"{keeper.url}?{number}", {}, BODY)
+    sender.post(f"{keeper.url}?{MOST_KEPT}", {}, BODY)
+    sender.post(f"{keeper.url}?0", {}, BODY)
+    assert _connections(keeper) == MOST_KEPT + 2

@@ -45,6 +45,7 @@ def database(app_database_url: str, request: pytest.FixtureRequest) -> Iterator[
         ("bigint[]", [1, -2, None]),
         ("boolean[]", [True, False]),
         ("timestamptz[]", [datetime(2026, 1, 1, tzinfo=UTC), None]),
+        ("bytea[]", [b"", b'\x00\xff\\"', None]),
         ("text[]", []),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg.adapt import Buffer, Dumper
 
-_OTHERS = (list, float, bytes)
+_OTHERS = (list, float)
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -26,5 +26,7 @@ def _element(value: Any) -> str:
         return f'"{value.translate(_ESCAPES)}"'
     if isinstance(value, datetime):
         return f'"{value.isoformat()}"'
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
     assert not isinstance(value, _OTHERS), "no such arrays are used here"
     return str(value)  # UUIDs, numbers, and booleans, whose names PostgreSQL reads as well

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -137,11 +138,16 @@ def _send(
     """The answers in the order of the deliveries; None for those that were not begun."""
     if not planned:
         return []
-    pool = ThreadPoolExecutor(min(len(planned), MAX_AT_ONCE), thread_name_prefix="post")
-    futures = [pool.submit(_post, delivery, sender, wall) for delivery in planned]
+    futures = [_pool().submit(_post, delivery, sender, wall) for delivery in planned]
     wait(futures, timeout=time_left_s)
-    pool.shutdown(wait=False, cancel_futures=True)
+    for future in futures:
+        future.cancel()  # what has not begun
     return [_result(future) for future in futures]
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(MAX_AT_ONCE, thread_name_prefix="post")
 
 
 def _result(future: Future[Answer]) -> Answer | None:

@@ -14,11 +14,11 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from paywright import __version__
 from paywright.sockets import Bounded, Deadline, connect_to_one_of
 from paywright.webhooks import urls
+from paywright.webhooks.kept import Connection, KeptConnections
 
 MAX_ANSWER_BYTES = 64 * 1024
 _MAX_ADDRESSES = 4
@@ -57,6 +57,7 @@ class Sender:
         self._allow_private = allow_private
         self._resolve = resolver
         self._given_tls = tls
+        self._kept = KeptConnections()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body and return the answer or what prevented one; nothing is raised."""
@@ -82,23 +83,33 @@ class Sender:
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> tuple[int, str | None]:
         target = urls.parse(url, allow_private=self._allow_private)
-        with self._connect(target, deadline) as connected:
-            connection = http.client.HTTPConnection(target.host, target.port)
-            connection.sock = Bounded(connected, deadline)
-            connection.putrequest("POST", target.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in {
-                "Host": target.authority,
-                "User-Agent": f"Paywright-Webhooks/{__version__}",
-                "Content-Type": "application/json",
-                "Content-Length": str(len(body)),
-                "Connection": "close",
-                **headers,
-            }.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
-            response = connection.getresponse()
-            _read_politely(response)
+        request = _Request(target, headers, body)
+        kept = self._kept.take(url)
+        if kept is not None:
+            # Suppressed: it was closed while the request was on its way. A webhook may come twice.
+            with contextlib.suppress(ConnectionError):
+                return self._exchange(kept, request, deadline)
+        connection = Connection(url, self._connect(target, deadline))
+        return self._exchange(connection, request, deadline)
+
+    def _exchange(
+        self, connection: Connection, request: _Request, deadline: Deadline
+    ) -> tuple[int, str | None]:
+        """Send a request and keep the connection if it can be used again."""
+        reusable = False
+        try:
+            response = request.send(Bounded(connection.socket, deadline))
+            reusable = _read_politely(response) and not response.will_close
             return response.status, response.headers.get("Retry-After")
+        finally:
+            if reusable:
+                self._kept.keep(connection)
+            else:
+                connection.socket.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        self._kept.close()
 
     def _connect(self, target: urls.Target, deadline: Deadline) -> socket.socket:
         addresses = self._resolve(target.host, target.port)[:_MAX_ADDRESSES]
@@ -120,7 +131,35 @@ class Sender:
         return self._given_tls or ssl.create_default_context()
 
 
-def _read_politely(response: Any) -> None:
-    # The status has said all: the body is only read so that the receiver can finish in peace.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    target: urls.Target
+    headers: Mapping[str, str]
+    body: bytes
+
+    def send(self, connected: Bounded) -> http.client.HTTPResponse:
+        """The answer's head; its body is yet to be read."""
+        connection = http.client.HTTPConnection(self.target.host, self.target.port)
+        connection.sock = connected
+        connection.putrequest("POST", self.target.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {
+            "Host": self.target.authority,
+            "User-Agent": f"Paywright-Webhooks/{__version__}",
+            "Content-Type": "application/json",
+            "Content-Length": str(len(self.body)),
+            **self.headers,
+        }.items():
+            connection.putheader(name, value)
+        connection.endheaders(self.body)
+        return connection.getresponse()
+
+
+def _read_politely(response: http.client.HTTPResponse) -> bool:
+    """Read the body so that the receiver can finish in peace; was that all of it?
+
+    The status has said all: whatever is wrong with the body makes no difference to it.
+    """
     with contextlib.suppress(OSError, http.client.HTTPException):
         response.read(MAX_ANSWER_BYTES)
+        return response.isclosed()
+    return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from paywright import db
 from paywright.clock import Clock
@@ -15,14 +15,22 @@ from paywright.webhooks.message import Event
 _QUERIES = db.load(__file__)
 
 
+_MOST_SECRETS = 10_000
+
+
 class PostgresDeliveryStore:
-    """Keeps one delivery for each event and endpoint; secrets are decrypted in the database."""
+    """Keeps one delivery for each event and endpoint.
+
+    Secrets are decrypted in the database, once each: that costs more there than all the rest of a
+    delivery, and what is encrypted anew has another key here.
+    """
 
     def __init__(self, database: db.Database, ids: IdSource, clock: Clock, pii_key: str) -> None:
         self._database = database
         self._ids = ids
         self._clock = clock
         self._pii_key = pii_key
+        self._secrets: dict[bytes, str] = {}  # by what they are encrypted
 
     def plan(self, events: Sequence[Event]) -> list[Delivery]:
         """What is still to be delivered, each with its record."""
@@ -33,9 +41,9 @@ class PostgresDeliveryStore:
             {
                 "merchant_ids": [event.merchant_id for event in events],
                 "livemodes": [event.livemode for event in events],
-                "pii_key": self._pii_key,
             },
         )
+        self._decrypt({endpoint["secret_encrypted"] for endpoint in endpoints})
         wanted = {
             (event.id, endpoint["id"]): (event, endpoint)
             for event in events
@@ -57,10 +65,21 @@ class PostgresDeliveryStore:
         deliveries = []
         for row in begun:
             event, endpoint = wanted[row["event_id"], row["endpoint_id"]]
-            deliveries.append(
-                Delivery(row["id"], event, endpoint["id"], endpoint["url"], endpoint["secret"])
-            )
+            secret = self._secrets[endpoint["secret_encrypted"]]
+            deliveries.append(Delivery(row["id"], event, endpoint["id"], endpoint["url"], secret))
         return deliveries
+
+    def _decrypt(self, encrypted: Set[bytes]) -> None:
+        """Know the secrets of these."""
+        unknown = list(encrypted - self._secrets.keys())
+        if not unknown:
+            return
+        if len(self._secrets) + len(unknown) > _MOST_SECRETS:
+            self._secrets.clear()
+            unknown = list(encrypted)
+        parameters = {"encrypted": unknown, "pii_key": self._pii_key}
+        rows = self._database.all(_QUERIES["decrypt"], parameters)
+        self._secrets |= {row["encrypted"]: row["secret"] for row in rows}
 
     def record(self, attempts: Sequence[Attempt]) -> None:
         """Keep what came of attempts, and disable the endpoints that are gone."""

@@ -1,12 +1,16 @@
 -- name: endpoints
 SELECT endpoint.merchant_id, endpoint.livemode, endpoint.id, endpoint.url, endpoint.event_types,
-       pgp_sym_decrypt(endpoint.secret_encrypted, %(pii_key)s) AS secret
+       endpoint.secret_encrypted
   FROM (SELECT DISTINCT merchant_id, livemode
           FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[])
                AS wanted (merchant_id, livemode)) AS wanted
   JOIN webhook_endpoints AS endpoint USING (merchant_id, livemode)
  WHERE endpoint.enabled
  ORDER BY endpoint.merchant_id, endpoint.id;
+
+-- name: decrypt
+SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
+  FROM unnest(%(encrypted)s::bytea[]) AS encrypted;
 
 -- name: begin
 -- Returns what is to be done: new deliveries, those due again, and failed ones that somebody sent
