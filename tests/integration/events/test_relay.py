@@ -22,7 +22,7 @@ from paywright.db import Database
 from paywright.events.bus import Bus, Outcome
 from paywright.events.entry import MAX_BYTES, Entry
 from paywright.events.relay import BATCH, Relay
-from paywright.events.wake import PATIENCE_MS, POLL_S, WakeUps, wake_commands
+from paywright.events.wake import BREATH_S, PATIENCE_MS, POLL_S, WakeUps, wake_commands
 from tests.api import LambdaContext, load_function
 from tests.integration.events.conftest import Outbox, Queue
 
@@ -192,6 +192,19 @@ def test_a_wake_up_ends_the_wait_and_many_count_as_one(patient: Cache, valkey_ur
     begun = time.monotonic()
     wake_ups.wait(0.1)
     assert 0.05 < time.monotonic() - begun < POLL_S
+    writer.close()
+
+
+def test_wake_ups_in_a_row_leave_a_breath_between_them(patient: Cache, valkey_url: str) -> None:
+    writer = Cache(valkey_url, prefix="wake-test:")
+    wake_ups = WakeUps(patient)
+    writer.send(*wake_commands(writer))
+    wake_ups.wait(60)
+    begun = time.monotonic()
+    for _ in range(5):
+        writer.send(*wake_commands(writer))
+        wake_ups.wait(60)
+    assert time.monotonic() - begun >= 5 * BREATH_S * 0.9
     writer.close()
 
 

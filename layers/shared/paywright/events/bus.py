@@ -53,7 +53,10 @@ class Bus:
                 outcome.refused[entry.id] = f"{entry.size} bytes are more than the bus takes"
             else:
                 fitting.append(entry)
-        return _sum([outcome, *self._pool.map(self._put_chunk, chunks(fitting))])
+        requests = list(chunks(fitting))
+        if len(requests) == 1:  # no other thread is of help
+            return _sum([outcome, self._put_chunk(requests[0])])
+        return _sum([outcome, *self._pool.map(self._put_chunk, requests)])
 
     def _put_chunk(self, chunk: list[Entry]) -> Outcome:
         request = [

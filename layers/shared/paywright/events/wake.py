@@ -5,12 +5,15 @@ A wake-up may get lost (Valkey is away); the relay looks by itself once a second
 
 from __future__ import annotations
 
+import math
 import time
 
 from paywright.cache.valkey import Away, Cache
 from paywright.cache.wire import Command
 
 POLL_S = 1.0
+BREATH_S = 0.02
+"""From one wake-up to the next, at least."""
 PATIENCE_MS = 3_000
 """Timeout of the connection on which the relay waits: longer than the wait itself."""
 
@@ -27,6 +30,7 @@ class WakeUps:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
+        self._woken = -math.inf
 
     def wait(self, at_most_s: float) -> None:
         """Return at a wake-up, or when it is time to look without one."""
@@ -37,6 +41,11 @@ class WakeUps:
             self._cache.wait_for_wake(_key(self._cache), timeout_s)
         except Away:
             time.sleep(timeout_s)
+        # Under load every event wakes; a moment later there are many for the cost of one.
+        too_soon_s = self._woken + BREATH_S - time.monotonic()
+        if too_soon_s > 0:
+            time.sleep(min(too_soon_s, at_most_s))
+        self._woken = time.monotonic()
 
 
 def _key(cache: Cache) -> str:
