@@ -85,6 +85,7 @@ class Session:
         self._prepare = prepare
         self._timeout_ms = int(timeout_s * 1000)
         self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+        self._commands: dict[bytes, _Bound] = {}
         self._makers: dict[bytes, Callable[[Sequence[Any]], DictRow]] = {}
         self._incoming = select.poll()
         self._incoming.register(self._pgconn.socket, select.POLLIN)
@@ -111,8 +112,8 @@ class Session:
 
         After an error nothing has happened, unless the error came of a lost connection.
         """
-        bound = [self._bind(query(command), {}) for command in (*before, b"COMMIT")]
-        bound.insert(-1, self._bind(query(sql), parameters))
+        opening = [self._command(each) for each in before]
+        bound = [*opening, self._bind(query(sql), parameters), self._command(b"COMMIT")]
         self._pgconn.enter_pipeline_mode()
         for each in bound:
             self._send(each)
@@ -128,6 +129,10 @@ class Session:
                 self.execute(b"ROLLBACK", {})
             raise
         return self._loaded(sql, results[-2])
+
+    def _command(self, sql: bytes) -> _Bound:
+        """A statement without parameters, bound once."""
+        return self._commands.get(sql) or self._commands.setdefault(sql, self._bind(query(sql), {}))
 
     def _bind(self, wanted: Query, parameters: Mapping[str, Any]) -> _Bound:
         values = self._transformer.dump_sequence(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from uuid import UUID
 
@@ -253,6 +254,7 @@ def _caller_to_json(caller: Caller) -> str:
     )
 
 
+@lru_cache(maxsize=1024)  # the same merchants come again and again, as the same text
 def _caller_from_json(text: bytes) -> Caller:
     fields = json.loads(text)
     return Caller(
