@@ -125,13 +125,14 @@ class System:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[System]:
-    """The whole system, as `paywright up` starts it."""
+def started(folder: Path, **parameters: object) -> Iterator[System]:
+    """The whole system, as `paywright up` starts it with these parameters of the template."""
     home = Home(folder)
     env = {**os.environ, "PAYWRIGHT_HOME": str(folder)}
     command = [sys.executable, "-m", "cli.main"]
     try:
-        _call([*command, "up", "--detach"], env)
+        given = [f"--param={name}={value}" for name, value in parameters.items()]
+        _call([*command, "up", "--detach", *given], env)
         yield System(home, state.require_running(home))
     finally:
         _call([*command, "down"], env)

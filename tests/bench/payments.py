@@ -7,6 +7,7 @@ receiver all run, on the same machine as the generator of the load.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psycopg
 
@@ -22,9 +23,12 @@ RATE = "authorizations, 16 clients, 1,000 merchants"
 RATE_OF_ONE = "authorizations, 16 clients, one merchant"
 RATE_OF_SQL = "the same T1 and T2 alone, pgbench, 16 clients"
 P50, P99 = "open loop at 500 a second, p50", "open loop at 500 a second, p99"
+SLOW_P99 = "processor takes 100 ms, 200 a second, p99"
+SLOW_ERRORS = "processor takes 100 ms, answers other than 201"
+_SLOW_MS, _SLOW_PER_S = 100, 200.0
 _CLIENTS, _MERCHANTS = 16, 1_000
 _STEADY_PER_S, _STEADY_CLIENTS = 500.0, 32
-_WARM_S = 3.0
+_WARM_S = 8.0  # environments start under load only, at some 0.3 s of processor time each
 _SHOWN_MS = 0.005
 
 Payers = list[tuple[str, str]]
@@ -43,7 +47,26 @@ def measure(run: Run) -> None:
         add = run.figures.add
         for size in system.memory_mb("authorize"):
             add(BENCH, "memory of an environment of authorize", "MB", systems.EMULATOR, size)
+    _slow_processor(run)
     _expect(run)
+
+
+def _slow_processor(run: Run) -> None:
+    """The same system with a processor that takes its time; environments wait for it, one each."""
+    run.say(f"payments: a processor that takes {_SLOW_MS} ms")
+    folder = run.folder / "slow"
+    with started(folder, SimulatorLatencyMs=_SLOW_MS) as system:
+        payers = system.payers(_MERCHANTS)
+        job = Job(system.urls.gateway_url, payers, _STEADY_CLIENTS, _WARM_S, _SLOW_PER_S)
+        send(job)
+        add = run.figures.add
+        for _ in range(run.rounds):
+            done = send(replace(job, seconds=run.seconds))
+            add(BENCH, SLOW_P99, "ms", systems.EMULATOR, done.p99_ms)
+            add(BENCH, SLOW_ERRORS, "", systems.EMULATOR, done.errors)
+        sizes = system.memory_mb("authorize")
+        add(BENCH, "its environments of authorize", "", systems.EMULATOR, len(sizes))
+        add(BENCH, "their memory together", "MB", systems.EMULATOR, sum(sizes))
 
 
 def _round(run: Run, system: System, sql: SqlAlone, many: Payers, one: Payers) -> None:
@@ -134,5 +157,7 @@ def _expect(run: Run) -> None:
     expect(
         "payments: all updates HOT", median("updates that are HOT", "PostgreSQL"), "%", at_least=99
     )
+    expect("payments: processor of 100 ms, p99 at most 300 ms", median(SLOW_P99), "ms", at_most=300)
+    expect("payments: processor of 100 ms, no error", median(SLOW_ERRORS), "", at_most=0)
     memory = median("memory of an environment of authorize")
     expect("payments: an environment at most 90 MB", memory, "MB", at_most=90)
