@@ -105,6 +105,15 @@ def test_a_conflict_is_told_and_tried_again(database: Database, table: str, owne
     assert len(attempts) == 2
 
 
+def test_a_transaction_is_not_left_by_mistake(database: Database) -> None:
+    """Run by itself, a statement would have to end the transaction around it."""
+    with database.transaction() as connection:
+        pid = connection.info.backend_pid
+        with pytest.raises(AssertionError, match="its connection"):
+            database.one(b"SELECT 1 AS one", {})
+    assert database.one(b"SELECT pg_backend_pid() AS pid", {}) == {"pid": pid}
+
+
 def test_a_connection_that_the_server_closed_is_opened_anew(database: Database, owner: Any) -> None:
     first = database.connection().info.backend_pid
     owner.execute("SELECT pg_terminate_backend(%s, 5000)", (first,))

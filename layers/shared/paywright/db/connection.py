@@ -69,6 +69,7 @@ class Database:
             self._options["options"] = f"-c statement_timeout={statement_timeout_ms}"
         self._connection: psycopg.Connection[Row] | None = None
         self._session: Session | None = None
+        self._in_transaction = False
 
     def connection(self) -> psycopg.Connection[Row]:
         """The connection, opened or opened anew when the server closed it meanwhile."""
@@ -93,10 +94,14 @@ class Database:
     def transaction(self, isolation: str = "READ COMMITTED") -> Iterator[psycopg.Connection[Row]]:
         """A transaction of several statements; it commits unless an exception leaves it."""
         connection = self.connection()
-        with _lost(), connection.transaction():
-            if isolation != "READ COMMITTED":
-                connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
-            yield connection
+        self._in_transaction = True
+        try:
+            with _lost(), connection.transaction():
+                if isolation != "READ COMMITTED":
+                    connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
+                yield connection
+        finally:
+            self._in_transaction = False
 
     def serializable(self, statement: Statement) -> list[Row]:
         """Run one statement SERIALIZABLE, in one round trip; the caller retries conflicts.
@@ -120,6 +125,7 @@ class Database:
             return session.execute(sql, parameters)
 
     def _usable_session(self) -> Session:
+        assert not self._in_transaction, "inside a transaction, its connection is the one to use"
         session = self._session
         if session is None or not session.usable:
             self.close()
