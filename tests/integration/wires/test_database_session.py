@@ -176,3 +176,19 @@ def _received(source: socket.socket) -> bytes:
         return source.recv(65_536)
     except OSError:
         return b""
+
+
+def test_a_rollback_forgets_no_statement(database: Database) -> None:
+    statement = b"SELECT %(number)s::integer AS number"
+    for _ in range(5):
+        assert database.one(statement, {"number": 1}) == {"number": 1}
+
+    def break_off() -> None:
+        with database.transaction() as connection:
+            for _ in range(5):  # often enough for psycopg to prepare it, were it allowed to
+                connection.execute("SELECT 2")
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        break_off()
+    assert database.one(statement, {"number": 3}) == {"number": 3}

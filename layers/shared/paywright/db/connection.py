@@ -63,7 +63,9 @@ class Database:
         self._options: dict[str, Any] = {
             "connect_timeout": connect_timeout_s,
             "application_name": application_name,
-            "prepare_threshold": None if pooler else 3,
+            # Statements are prepared by the session alone: what psycopg prepared itself it would
+            # forget with DEALLOCATE ALL after a rollback, and the session's with it.
+            "prepare_threshold": None,
         }
         if not pooler:
             self._options["options"] = f"-c statement_timeout={statement_timeout_ms}"
