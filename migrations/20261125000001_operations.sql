@@ -2,7 +2,8 @@
 
 -- What a payment knows of its refunds, its end and how it was made. `pending_refund_amount` is asked
 -- for and not decided yet. `settlement_refunded_amount` and `fee_returned_amount` are in the
--- merchant's currency and include what is pending, so that the last refund takes the exact rest.
+-- merchant's currency and include what is pending, so that the last refund takes the exact rest;
+-- `fee_share_amount` is the part of the fee that may be returned.
 -- A refund changes its payment without an event about it, so events are counted apart from changes.
 ALTER TABLE transactions ADD COLUMN sequence integer NOT NULL DEFAULT 0;
 UPDATE transactions SET sequence = version;
@@ -15,7 +16,9 @@ ALTER TABLE transactions
     ADD COLUMN pending_refund_amount bigint NOT NULL DEFAULT 0 CHECK (pending_refund_amount >= 0),
     ADD COLUMN settlement_refunded_amount bigint NOT NULL DEFAULT 0
         CHECK (settlement_refunded_amount >= 0),
-    ADD COLUMN fee_returned_amount bigint NOT NULL DEFAULT 0 CHECK (fee_returned_amount >= 0),
+    ADD COLUMN fee_share_amount bigint NOT NULL DEFAULT 0,
+    ADD COLUMN fee_returned_amount bigint NOT NULL DEFAULT 0,
+    ADD CONSTRAINT transactions_fees CHECK (fee_returned_amount BETWEEN 0 AND fee_share_amount),
     DROP CONSTRAINT transactions_check1,
     ADD CONSTRAINT transactions_refunds CHECK (dispute_excess
         OR refunded_amount + pending_refund_amount + disputed_amount <= captured_amount);
@@ -56,7 +59,7 @@ CREATE INDEX authorization_expiries_due ON authorization_expiries (expires_at);
 -- A share of the fee may go back to the merchant with a refund.
 ALTER TABLE fee_plans ADD COLUMN returned_on_refund boolean NOT NULL DEFAULT false;
 
-GRANT SELECT, INSERT, DELETE ON authorization_expiries TO paywright_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON authorization_expiries TO paywright_app;
 GRANT SELECT ON authorization_expiries TO paywright_readonly;
 
 -- migrate:down
@@ -82,4 +85,4 @@ ALTER TABLE transactions
         CHECK (refunded_amount + disputed_amount <= captured_amount OR dispute_excess),
     DROP COLUMN method_type, DROP COLUMN off_session, DROP COLUMN void_reason,
     DROP COLUMN pending_refund_amount, DROP COLUMN settlement_refunded_amount,
-    DROP COLUMN fee_returned_amount, DROP COLUMN sequence;
+    DROP COLUMN fee_returned_amount, DROP COLUMN fee_share_amount, DROP COLUMN sequence;

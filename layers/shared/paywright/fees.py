@@ -27,22 +27,28 @@ PLATFORM_PLAN = FeePlan("card", "*", 290, 0)
 """What a merchant pays who has agreed on nothing else: 2.9 %."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What is taken of a capture: `share` is the part of `total` that a refund may give back."""
+
+    total: Money
+    share: Money
+
+
 def fee_of(
     settled: Money, plans: Sequence[FeePlan], method_type: str, *, at_most: Money | None = None
-) -> Money:
+) -> Fee:
     """The fee on an amount in the merchant's currency, never more than `at_most` or the amount."""
     plan = _plan(settled, plans, method_type)
-    share = settled.share(plan.basis_points)
-    most = settled if at_most is None else at_most
-    return Money(min(share.amount + plan.fixed_amount, most.amount), settled.currency)
+    most = (settled if at_most is None else at_most).amount
+    share = min(settled.share(plan.basis_points).amount, most)
+    total = min(share + plan.fixed_amount, most)
+    return Fee(Money(total, settled.currency), Money(share, settled.currency))
 
 
-def fee_returned(refunded: Money, plans: Sequence[FeePlan], method_type: str) -> Money:
-    """What of the fee goes back for all that was refunded of a payment so far."""
-    plan = _plan(refunded, plans, method_type)
-    if not plan.returned_on_refund:
-        return Money(0, refunded.currency)
-    return refunded.share(plan.basis_points)
+def gives_back(settled: Money, plans: Sequence[FeePlan], method_type: str) -> bool:
+    """Whether a refund gives back its part of the share that was taken."""
+    return _plan(settled, plans, method_type).returned_on_refund
 
 
 def fixed_fee(currency: Currency, plans: Sequence[FeePlan], method_type: str) -> Money:

@@ -18,6 +18,7 @@ from paywright.fx.quotes import Quotes
 from paywright.fx.reference import ReferenceRates
 from paywright.http.admission import Gate
 from paywright.ids import IdSource, UuidSource
+from paywright.observability import tell_trouble
 from paywright.payments.services import Services
 from paywright.processors.bank_transfer import BankTransfers
 from paywright.processors.base import Processor
@@ -80,6 +81,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         ids=ids,
         recovery_delay=_LONGEST_REQUEST
         + timedelta(seconds=settings.processor_timeout_s + settings.recovery_margin_s),
+        trouble=tell_trouble,
     )
     return Platform(
         settings=settings,

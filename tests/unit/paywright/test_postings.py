@@ -69,7 +69,7 @@ def test_a_fee_above_the_capture_is_a_defect() -> None:
 
 def test_fees_go_by_currency_then_by_the_plan_for_all_then_by_the_platforms() -> None:
     plans = (FeePlan("card", "usd", 100, 30), FeePlan("card", "*", 200, 0))
-    assert fee_of(Money(10_000, USD), plans, "card").amount == 130
-    assert fee_of(Money(10_000, EUR), plans, "card").amount == 200
-    assert fee_of(Money(10_000, EUR), (), "card").amount == PLATFORM_PLAN.basis_points
-    assert fee_of(Money(10, USD), plans, "card").amount == 10, "never more than the amount"
+    assert fee_of(Money(10_000, USD), plans, "card").total.amount == 130
+    assert fee_of(Money(10_000, EUR), plans, "card").total.amount == 200
+    assert fee_of(Money(10_000, EUR), (), "card").total.amount == PLATFORM_PLAN.basis_points
+    assert fee_of(Money(10, USD), plans, "card").total.amount == 10, "never more than the amount"

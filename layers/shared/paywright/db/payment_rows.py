@@ -21,6 +21,7 @@ from paywright.payments.models import (
     RequestContext,
     StoredKey,
     StoredOperation,
+    Wait,
     to_json,
 )
 from paywright.payments.states import CaptureMethod, Operation, Status
@@ -146,6 +147,22 @@ def new_refund(request: RefundRequest) -> Parameters:
     }
 
 
+def waited(of: Payment, wait: Wait) -> Parameters:
+    """What is written while an outcome is open."""
+    return {
+        "merchant_id": of.merchant_id,
+        "livemode": of.livemode,
+        "transaction_id": of.id,
+        "operation_id": wait.operation_id,
+        "refund_id": wait.refund_id,
+        "pending_reason": wait.reason,
+        "due_at": wait.due_at,
+        "key": wait.key,
+        "response_status": None if wait.answer is None else wait.answer.status,
+        "response_body": None if wait.answer is None else wait.answer.body,
+    }
+
+
 def recorded(before: Payment, after: Payment, record: Record) -> Parameters:
     """What is written beside every change."""
     origin, event = record.origin, record.event
@@ -194,6 +211,7 @@ def completed(done: Completion) -> Parameters:
         "processor_ref": after.processor_ref,
         "settlement_amount": after.settlement_amount,
         "settlement_refunded_amount": after.settlement_refunded_amount,
+        "fee_share_amount": after.fee_share_amount,
         "fee_returned_amount": after.fee_returned_amount,
         "fx_rate": after.fx_rate,
         "fx_rate_source": after.fx_rate_source,

@@ -17,18 +17,19 @@ from paywright.errors import MerchantNotActive, OperationInProgress, ServiceUnav
 from paywright.fees import FeePlan
 from paywright.ids import typeid
 from paywright.payments.models import (
-    Answer,
     Caller,
     Completion,
     DueExpiry,
     OperationIntent,
     Payment,
     PaymentMethod,
+    PutOff,
     Refund,
     RefundRequest,
     RequestContext,
     StoredKey,
     StoredOperation,
+    Wait,
 )
 from paywright.payments.ports import KeyTaken
 
@@ -89,7 +90,7 @@ class PostgresPayments:
         """T1: payment, intent and key at once; raise KeyTaken or MerchantNotActive."""
         parameters = rows.begun(caller, payment, intent, context) | rows.new_payment(payment)
         with _partitions():
-            row = self._database.one(_SQL["begin_authorization"], parameters)
+            row = with_retries(lambda: self._database.one(_SQL["begin_authorization"], parameters))
         self._require_admitted(row, caller, context)
 
     def begin_operation(
@@ -98,7 +99,7 @@ class PostgresPayments:
         """T1 on an existing payment; False when it changed since it was read."""
         parameters = rows.begun(caller, payment, intent, context) | {"now": self._clock.now()}
         try:
-            row = self._database.one(_SQL["begin_operation"], parameters)
+            row = with_retries(lambda: self._database.one(_SQL["begin_operation"], parameters))
         except psycopg.errors.UniqueViolation as error:
             raise OperationInProgress(
                 payment_id=typeid("txn", payment.id), retry_after_s=1
@@ -109,7 +110,8 @@ class PostgresPayments:
         """T1 of what nobody asked for; False when the payment changed or another is undecided."""
         parameters = rows.intended(payment, intent) | {"now": self._clock.now()}
         try:
-            return self._database.one(_SQL["begin_by_itself"], parameters) is not None
+            row = with_retries(lambda: self._database.one(_SQL["begin_by_itself"], parameters))
+            return row is not None
         except psycopg.errors.UniqueViolation:
             return False
 
@@ -135,37 +137,16 @@ class PostgresPayments:
     def complete(self, completion: Completion) -> bool:
         """T2, SERIALIZABLE, tried again on conflicts; False when there was nothing to complete."""
         statement = Statement(_SQL["complete"], rows.completed(completion))
-        with _partitions():
-            return bool(with_retries(lambda: self._database.serializable(statement)))
+        try:
+            with _partitions():
+                return bool(with_retries(lambda: self._database.serializable(statement)))
+        except psycopg.errors.TransactionRollback as error:
+            raise ServiceUnavailable from error  # too many at once, for seconds
 
-    def answer_pending(
-        self,
-        payment: Payment,
-        intent: OperationIntent,
-        context: RequestContext,
-        answer: Answer,
-        *,
-        reason: str,
-        due_at: datetime,
-    ) -> bool:
-        """Store that the outcome is open; False when it was decided meanwhile."""
-        row = self._database.one(
-            _SQL["answer_pending"],
-            {
-                "merchant_id": payment.merchant_id,
-                "livemode": payment.livemode,
-                "transaction_id": payment.id,
-                "operation_id": intent.id,
-                "refund_id": intent.refund_id,
-                "pending_reason": reason,
-                "due_at": due_at,
-                "key": context.idempotency_key,
-                "response_status": answer.status,
-                "response_body": answer.body,
-                "now": self._clock.now(),
-            },
-        )
-        return row is not None
+    def wait(self, payment: Payment, wait: Wait) -> bool:
+        """Store that an outcome is open; False when it was decided meanwhile."""
+        parameters = rows.waited(payment, wait) | {"now": self._clock.now()}
+        return with_retries(lambda: self._database.one(_SQL["wait"], parameters)) is not None
 
     def find_operation(self, operation_id: UUID) -> StoredOperation | None:
         """An operation by its id alone, which is all that a processor knows of it."""
@@ -187,23 +168,28 @@ class PostgresPayments:
         found = self._database.all(_SQL["due_expiries"], {"now": now, "limit": limit})
         return [DueExpiry(**row) for row in found]
 
-    def postpone(
-        self,
-        operation: StoredOperation,
-        *,
-        due_at: datetime,
-        reversed_at: datetime | None,
-        needs_person: bool,
-    ) -> None:
+    def postpone(self, operation: StoredOperation, put_off: PutOff) -> None:
         """Look at an undecided operation again later, or leave it to a person."""
         self._database.run(
             _SQL["postpone"],
             {
                 "merchant_id": operation.merchant_id,
                 "operation_id": operation.operation_id,
-                "due_at": due_at,
-                "reversed_at": reversed_at,
-                "needs_person": needs_person,
+                "due_at": put_off.due_at,
+                "reversed_at": put_off.reversed_at,
+                "needs_person": put_off.needs_person,
+                "attempts": int(put_off.counts),
+            },
+        )
+
+    def postpone_expiry(self, due: DueExpiry, until: datetime) -> None:
+        """Look at a hold that ran out again later."""
+        self._database.run(
+            _SQL["postpone_expiry"],
+            {
+                "merchant_id": due.merchant_id,
+                "transaction_id": due.transaction_id,
+                "until": until,
             },
         )
 

@@ -206,6 +206,7 @@ WITH operation AS (
            failure_message = %(failure_message)s, processor_ref = %(processor_ref)s,
            settlement_amount = %(settlement_amount)s,
            settlement_refunded_amount = %(settlement_refunded_amount)s,
+           fee_share_amount = %(fee_share_amount)s,
            fee_returned_amount = %(fee_returned_amount)s, fx_rate = %(fx_rate)s,
            fx_rate_source = %(fx_rate_source)s, fx_rate_at = %(fx_rate_at)s,
            expires_at = %(expires_at)s, updated_at = %(now)s
@@ -249,12 +250,19 @@ WITH operation AS (
 )
 SELECT merchant_id FROM payment
 
--- name: answer_pending
-WITH undecided AS (
-    UPDATE pending_operations
+-- name: wait
+-- The payment is locked first, as every other statement here does that changes what is pending of
+-- it. Without a key nobody is answered.
+WITH locked AS (
+    SELECT merchant_id FROM transactions
+     WHERE merchant_id = %(merchant_id)s AND id = %(transaction_id)s
+       FOR UPDATE
+), undecided AS (
+    UPDATE pending_operations p
        SET due_at = %(due_at)s
-     WHERE merchant_id = %(merchant_id)s AND operation_id = %(operation_id)s
-    RETURNING merchant_id
+      FROM locked
+     WHERE p.merchant_id = %(merchant_id)s AND p.operation_id = %(operation_id)s
+    RETURNING p.merchant_id
 ), payment AS (
     UPDATE transactions t
        SET pending_reason = %(pending_reason)s, updated_at = %(now)s
@@ -280,8 +288,11 @@ SELECT * FROM refunds
 
 -- name: due_expiries
 SELECT merchant_id, transaction_id, livemode
-  FROM authorization_expiries
+  FROM authorization_expiries x
  WHERE expires_at <= %(now)s
+   AND NOT EXISTS (SELECT FROM pending_operations p
+                    WHERE p.transaction_id = x.transaction_id AND p.merchant_id = x.merchant_id
+                      AND p.kind IN ('authorize', 'capture', 'void', 'expire'))
  ORDER BY expires_at
  LIMIT %(limit)s
 
@@ -318,6 +329,10 @@ SELECT o.merchant_id, o.id AS operation_id, o.transaction_id, o.livemode, o.kind
 
 -- name: postpone
 UPDATE pending_operations
-   SET attempts = attempts + 1, due_at = %(due_at)s, reversed_at = %(reversed_at)s,
+   SET attempts = attempts + %(attempts)s, due_at = %(due_at)s, reversed_at = %(reversed_at)s,
        needs_person = %(needs_person)s
  WHERE merchant_id = %(merchant_id)s AND operation_id = %(operation_id)s
+
+-- name: postpone_expiry
+UPDATE authorization_expiries SET expires_at = %(until)s
+ WHERE merchant_id = %(merchant_id)s AND transaction_id = %(transaction_id)s

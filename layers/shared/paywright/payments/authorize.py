@@ -164,6 +164,7 @@ def _new_payment(
         settlement_currency=caller.settlement_currency,
         settlement_amount=None,
         settlement_refunded_amount=0,
+        fee_share_amount=0,
         fee_returned_amount=0,
         fx_rate=None,
         fx_rate_source=None,

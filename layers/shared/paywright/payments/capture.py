@@ -15,13 +15,10 @@ from paywright.ids import typeid
 from paywright.payments.models import Answer, Caller, OperationIntent, Payment, RequestContext
 from paywright.payments.operation import (
     Begun,
-    answered_before,
     begin,
     perform,
     refuse_unless_allowed,
-    replay,
 )
-from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services, available, rate_for
 from paywright.payments.states import CaptureMethod, Operation
 
@@ -43,15 +40,15 @@ def capture(
     services: Services, caller: Caller, request: Capture, context: RequestContext
 ) -> Answer:
     """Take what is held; raise NotFound, PaymentNotCapturable, CaptureExceedsAuthorization, …"""
-    before = answered_before(services, caller, context)
-    if before is not None:
-        return before
-    try:
-        begun = begin(
-            lambda: _begin(services, caller, request, context), typeid("txn", request.payment_id)
-        )
-    except KeyTaken as taken:
-        return replay(taken.stored, context)
+    begun = begin(
+        services,
+        caller,
+        context,
+        lambda: _begin(services, caller, request, context),
+        request.payment_id,
+    )
+    if isinstance(begun, Answer):
+        return begun
     reference, intent = begun.payment.processor_ref, begun.intent
     assert reference is not None, "an authorized payment has the processor's reference"
     return perform(

@@ -11,10 +11,15 @@ from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.completion import Circumstances, Decided, conclude
 from paywright.payments.contention import attempts
-from paywright.payments.models import Completion, Origin, Payment, Refund
+from paywright.payments.models import Completion, Origin, Payment, Refund, RefundStatus
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Refused
 from paywright.processors.base import Outcome
+
+_STANDS_AT = {
+    Operation.REFUND: RefundStatus.PENDING,
+    Operation.REFUND_RETURN: RefundStatus.SUCCEEDED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,10 @@ class Contended(Exception):
     """Others changed the payment all the time: nothing was written, try again later."""
 
 
+class Undecidable(Exception):
+    """The payment is in a state in which its operation cannot end: a mistake of ours."""
+
+
 def decide(
     services: Services,
     payment: Payment,
@@ -45,22 +54,46 @@ def decide(
     *,
     failure_code: str = "card_declined",
 ) -> Completion | None:
-    """Write an outcome; None when the operation was decided already. Raise Contended.
+    """Write an outcome; None when the operation was decided already.
 
     The payment may change between being read and being written, by refunds side by side: then it
-    is read again, with jitter, for some seconds.
+    is read again, with jitter, for some seconds. It was read before the operation was last seen
+    undecided: an outcome is never added to a payment that has it already. Raise Contended or
+    Undecidable.
     """
     for _ in attempts():
-        completion = _conclude(services, payment, operation, outcome, failure_code)
-        if completion is None:
+        refund = current_refund(services, payment, operation.refund_id)
+        if refund is not None and refund.status is not _STANDS_AT.get(operation.kind):
             return None
+        decided = Decided(
+            operation_id=operation.id,
+            kind=operation.kind,
+            amount=operation.amount,
+            final=operation.final,
+            outcome=outcome,
+            failure_code=failure_code,
+            rate=operation.rate,
+            refund=refund,
+            return_code=operation.return_code,
+        )
+        try:
+            completion = conclude(payment, decided, _circumstances(services, payment, operation))
+        except Refused as refused:
+            if not is_undecided(services, operation.id):
+                return None
+            raise Undecidable(str(refused)) from refused
         if services.store.complete(completion):
             return completion
-        current = current_payment(services, payment)
-        if current.version == payment.version:
+        payment = current_payment(services, payment)
+        if not is_undecided(services, operation.id):
             return None
-        payment = current
     raise Contended
+
+
+def is_undecided(services: Services, operation_id: UUID) -> bool:
+    """Whether nobody has decided the operation yet."""
+    stored = services.store.find_operation(operation_id)
+    return stored is not None and stored.state == "pending"
 
 
 def current_payment(services: Services, payment: Payment) -> Payment:
@@ -79,25 +112,8 @@ def current_refund(services: Services, payment: Payment, refund_id: UUID | None)
     return refund
 
 
-def _conclude(
-    services: Services,
-    payment: Payment,
-    operation: Undecided,
-    outcome: Outcome,
-    failure_code: str,
-) -> Completion | None:
-    decided = Decided(
-        operation_id=operation.id,
-        kind=operation.kind,
-        amount=operation.amount,
-        final=operation.final,
-        outcome=outcome,
-        failure_code=failure_code,
-        rate=operation.rate,
-        refund=current_refund(services, payment, operation.refund_id),
-        return_code=operation.return_code,
-    )
-    around = Circumstances(
+def _circumstances(services: Services, payment: Payment, operation: Undecided) -> Circumstances:
+    return Circumstances(
         processor=services.processors.named(payment.processor).processor,
         fee_plans=operation.fee_plans,
         lifetime=operation.lifetime,
@@ -105,7 +121,3 @@ def _conclude(
         now=services.clock.now(),
         ids=services.ids,
     )
-    try:
-        return conclude(payment, decided, around)
-    except Refused:
-        return None  # the payment moved on, which it does only once the operation was decided

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from paywright.fees import FeePlan, fee_of, fee_returned, fixed_fee
+from paywright.fees import FeePlan, fee_of, fixed_fee, gives_back
 from paywright.fx.rates import Rate, convert, refund_share
 from paywright.ledger import postings
 from paywright.ledger.postings import Conversion, Journal, Refunding
@@ -55,22 +55,27 @@ def requested(
 ) -> tuple[Payment, Refunding]:
     """What asking for a refund makes of a payment, before anybody has decided it.
 
-    Both the share in the merchant's currency and the fee that goes back are computed for all that
-    is refunded by now and lessened by what was refunded before: so parts sum exactly to the whole.
+    Both the share in the merchant's currency and the fee that goes back are parts of what the
+    captures came to; refunds of all of it take and give back all of it, to the minor unit.
     """
-    before = Money(payment.settlement_refunded_amount, payment.settlement_currency)
-    share = refund_share(
-        Money(payment.settlement_amount or 0, payment.settlement_currency),
-        payment.money(payment.captured_amount),
-        payment.money(payment.refunded_amount + payment.pending_refund_amount),
-        before,
-        amount,
-    )
-    fee = fee_returned(before + share, fee_plans, payment.method_type)
+
+    def share(whole: int, taken: int) -> Money:
+        currency = payment.settlement_currency
+        return refund_share(
+            Money(whole, currency),
+            payment.money(payment.captured_amount),
+            payment.money(payment.refunded_amount + payment.pending_refund_amount),
+            Money(taken, currency),
+            amount,
+        )
+
+    settled = share(payment.settlement_amount or 0, payment.settlement_refunded_amount)
     refunding = Refunding(
         amount=amount,
-        settled=share,
-        fee_returned=Money(max(fee.amount - payment.fee_returned_amount, 0), share.currency),
+        settled=settled,
+        fee_returned=share(payment.fee_share_amount, payment.fee_returned_amount)
+        if gives_back(settled, fee_plans, payment.method_type)
+        else Money(0, settled.currency),
     )
     after = replace(
         payment,
@@ -97,7 +102,8 @@ def _authorized(payment: Payment, success: Success) -> Effect:
     after = replace(
         after,
         status=_next(after, success, is_held=True),
-        expires_at=success.now + success.lifetime,
+        # The issuer counts from when it was asked, however late we heard of it.
+        expires_at=payment.created_at + success.lifetime,
     )
     return Effect(after, postings.authorization(success.amount))
 
@@ -110,16 +116,17 @@ def _captured(payment: Payment, success: Success) -> Effect:
     rest = payment.amount - payment.captured_amount - captured.amount
     is_held = was_held and rest > 0 and not success.final
     held = captured.amount if is_held else captured.amount + rest
+    fee = fee_of(
+        settled,
+        success.fee_plans,
+        payment.method_type,
+        at_most=_after_spread(settled, conversion),
+    )
     journal = postings.capture(
         captured,
         processor=payment.processor,
         cost=success.processor.cost(captured),
-        fee=fee_of(
-            settled,
-            success.fee_plans,
-            payment.method_type,
-            at_most=_after_spread(settled, conversion),
-        ),
+        fee=fee.total,
         held=payment.money(held) if was_held else None,
         conversion=conversion,
     )
@@ -127,6 +134,7 @@ def _captured(payment: Payment, success: Success) -> Effect:
         payment,
         captured_amount=payment.captured_amount + captured.amount,
         settlement_amount=(payment.settlement_amount or 0) + settled.amount,
+        fee_share_amount=payment.fee_share_amount + fee.share.amount,
         expires_at=payment.expires_at if is_held else None,
     )
     after = replace(after, status=_next(after, success, is_held=is_held))

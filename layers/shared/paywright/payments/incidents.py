@@ -11,7 +11,7 @@ from uuid import UUID
 from paywright.payments.deciding import Undecided, decide
 from paywright.payments.models import OperationIntent, Origin, Payment
 from paywright.payments.services import Services
-from paywright.payments.states import Operation
+from paywright.payments.states import Operation, check_allowed
 from paywright.processors.base import Approved
 
 
@@ -24,7 +24,11 @@ def happen(
     refund_id: UUID | None = None,
     return_code: str | None = None,
 ) -> bool:
-    """Write it, and return True; False if it has to wait, since another operation is under way."""
+    """Write it, and return True; False if it has to wait, since another operation is under way.
+
+    Raise Refused where it cannot happen in this state, Contended or Undecidable.
+    """
+    check_allowed(payment.status, kind)
     intent = OperationIntent(
         id=services.ids.new(),
         kind=kind,

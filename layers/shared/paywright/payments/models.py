@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -19,6 +19,9 @@ from paywright.payments.states import CaptureMethod, Operation, Status
 
 PENDING_UNKNOWN = "processor_unknown"
 PENDING_TRANSFER = "bank_transfer"
+PENDING_PROCESSOR = "processor_pending"
+LONGEST_WAIT = timedelta(days=30)
+"""How long a processor that decides later may take before a person is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class Payment:
     settlement_currency: Currency
     settlement_amount: int | None
     settlement_refunded_amount: int
+    fee_share_amount: int
     fee_returned_amount: int
     fx_rate: Decimal | None
     fx_rate_source: str | None
@@ -295,6 +299,31 @@ class StoredOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """When an undecided operation is looked at again; `counts` if that was one of its attempts."""
+
+    due_at: datetime
+    reversed_at: datetime | None = None
+    needs_person: bool = False
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What is written while an outcome is open: why, until when, and what the key is answered.
+
+    `due_at` is when recovery looks at it.
+    """
+
+    operation_id: UUID
+    refund_id: UUID | None
+    reason: str
+    due_at: datetime
+    key: str | None = None
+    answer: Answer | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DueExpiry:
     """A hold whose time is over."""
 
@@ -373,6 +402,11 @@ class Completion:
     def release_key(self) -> bool:
         """Whether the next request with the same key is a new one: a refusal is not stored."""
         return not self.succeeded
+
+
+def pending_reason(payment: Payment) -> str:
+    """Why an operation is pending whose processor will tell later."""
+    return PENDING_TRANSFER if payment.method_type == "bank_account" else PENDING_PROCESSOR
 
 
 def to_json(value: Any) -> str:

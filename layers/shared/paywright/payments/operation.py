@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 from paywright.errors import (
     CardDeclined,
@@ -25,13 +26,14 @@ from paywright.payments.completion import CREATES, shown
 from paywright.payments.contention import attempts
 from paywright.payments.deciding import (
     Contended,
+    Undecidable,
     Undecided,
     current_payment,
     current_refund,
     decide,
 )
 from paywright.payments.models import (
-    PENDING_TRANSFER,
+    LONGEST_WAIT,
     PENDING_UNKNOWN,
     Answer,
     Caller,
@@ -41,14 +43,14 @@ from paywright.payments.models import (
     Refund,
     RequestContext,
     StoredKey,
+    Wait,
+    pending_reason,
     to_json,
 )
+from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Refused, check_allowed
 from paywright.processors.base import Approved, Declined, Pending, Reply, Unavailable, Unknown
-
-LONGEST_WAIT = timedelta(days=30)
-"""How long a processor that decides later may take before a person is asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,10 @@ def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answe
     except (Unknown, ServiceUnavailable):
         return _answer_pending(services, begun, PENDING_UNKNOWN)
     if isinstance(reply, Pending):
-        return _answer_pending(services, begun, PENDING_TRANSFER)
+        return _answer_pending(services, begun, pending_reason(begun.payment))
     try:
         done = decide(services, begun.payment, begun.undecided, reply, failure_code=failure.code)
-    except (ServiceUnavailable, Contended):
+    except (ServiceUnavailable, Contended, Undecidable):
         return _answer_pending(services, begun, PENDING_UNKNOWN)
     if done is None:
         return _answer_decided(services, begun)
@@ -115,16 +117,37 @@ def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answe
     )
 
 
-def begin(attempt: Callable[[], Begun | None], payment_id: str) -> Begun:
+def begin(
+    services: Services,
+    caller: Caller,
+    context: RequestContext,
+    attempt: Callable[[], Begun | None],
+    payment_id: UUID,
+) -> Begun | Answer:
     """Write an intent that `attempt` computes from the payment as it is, again while it changes.
 
-    `attempt` returns None when the payment changed between its reading and its writing.
+    `attempt` returns None when the payment changed between its reading and its writing. Where the
+    request's key came before, return the answer that it stands for: also where the attempt is
+    refused, since it may be that request that left the payment as it is.
     """
-    for _ in attempts():
-        begun = attempt()
-        if begun is not None:
-            return begun
-    raise OperationInProgress(payment_id=payment_id, retry_after_s=1)
+    before = answered_before(services, caller, context)
+    if before is not None:
+        return before
+    try:
+        for _ in attempts():
+            begun = attempt()
+            if begun is not None:
+                return begun
+        raise OperationInProgress(payment_id=typeid("txn", payment_id), retry_after_s=1)
+    except KeyTaken as taken:
+        return replay(taken.stored, context)
+    except ServiceUnavailable:
+        raise
+    except PaywrightError:
+        before = answered_before(services, caller, context)
+        if before is None:
+            raise
+        return before
 
 
 def answered_before(services: Services, caller: Caller, context: RequestContext) -> Answer | None:
@@ -165,18 +188,33 @@ def _answer_pending(services: Services, begun: Begun, reason: str) -> Answer:
     else:
         refund = replace(refund, pending_reason=reason)
     answer = Answer(begun.status, to_json(shown(payment, refund)))
-    is_told_later = reason == PENDING_TRANSFER
-    due_at = services.clock.now() + LONGEST_WAIT if is_told_later else intent.due_at
+    told_later = services.clock.now() + LONGEST_WAIT
+    wait = Wait(
+        operation_id=intent.id,
+        refund_id=intent.refund_id,
+        reason=reason,
+        due_at=intent.due_at if reason == PENDING_UNKNOWN else told_later,
+        key=begun.context.idempotency_key,
+        answer=answer,
+    )
     try:
-        is_pending = services.store.answer_pending(
-            payment, intent, begun.context, answer, reason=reason, due_at=due_at
-        )
-        return answer if is_pending else _answer_decided(services, begun)
+        if services.store.wait(begun.payment, wait):
+            return answer
+        return _answer_decided(services, begun)
     except ServiceUnavailable:
         return answer  # still true: nobody knows yet, and recovery will find out
 
 
 def _answer_decided(services: Services, begun: Begun) -> Answer:
+    """What somebody else's decision is to this request: the answer stored with it, or a refusal."""
+    stored = services.store.find_operation(begun.intent.id)
     payment = current_payment(services, begun.payment)
     refund = current_refund(services, payment, begun.intent.refund_id)
+    if stored is not None and stored.state == "failed":
+        about = payment if refund is None else refund
+        raise CardDeclined(decline_code=about.failure_message, payment_id=typeid("txn", payment.id))
+    if begun.context.idempotency_key is not None:
+        key = services.store.stored_key(begun.caller, begun.context.idempotency_key)
+        if key is not None and key.answer is not None:
+            return key.answer
     return Answer(begun.status, to_json(shown(payment, refund)))

@@ -12,18 +12,19 @@ from paywright.fx.quote import Quote
 from paywright.fx.rates import Rate
 from paywright.money import Currency
 from paywright.payments.models import (
-    Answer,
     Caller,
     Completion,
     DueExpiry,
     OperationIntent,
     Payment,
     PaymentMethod,
+    PutOff,
     Refund,
     RefundRequest,
     RequestContext,
     StoredKey,
     StoredOperation,
+    Wait,
 )
 
 
@@ -78,20 +79,8 @@ class PaymentStore(Protocol):
         """T2, SERIALIZABLE; False when the operation was decided or the payment changed."""
         ...
 
-    def answer_pending(
-        self,
-        payment: Payment,
-        intent: OperationIntent,
-        context: RequestContext,
-        answer: Answer,
-        *,
-        reason: str,
-        due_at: datetime,
-    ) -> bool:
-        """Store that the outcome is open; False when it was decided meanwhile.
-
-        `due_at` is when recovery looks at it.
-        """
+    def wait(self, payment: Payment, wait: Wait) -> bool:
+        """Store that an outcome is open; False when it was decided meanwhile."""
         ...
 
     def find_refund(self, merchant_id: UUID, livemode: bool, refund_id: UUID) -> Refund | None:
@@ -118,15 +107,20 @@ class PaymentStore(Protocol):
         """Undecided operations that recovery should look at."""
         ...
 
-    def postpone(
-        self,
-        operation: StoredOperation,
-        *,
-        due_at: datetime,
-        reversed_at: datetime | None,
-        needs_person: bool,
-    ) -> None:
+    def postpone(self, operation: StoredOperation, put_off: PutOff) -> None:
         """Look at an undecided operation again later."""
+        ...
+
+    def postpone_expiry(self, due: DueExpiry, until: datetime) -> None:
+        """Look at a hold that ran out again later."""
+        ...
+
+
+class Trouble(Protocol):
+    """Tells people what went wrong with something that nobody is waiting for an answer to."""
+
+    def __call__(self, what: str, subject: UUID, error: Exception | None = None) -> None:
+        """Say it; `subject` is the operation or the payment."""
         ...
 
 

@@ -10,11 +10,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from paywright.errors import FxRateUnavailable
-from paywright.payments.deciding import Contended, Undecided, decide
+from paywright.errors import FxRateUnavailable, ServiceUnavailable
+from paywright.payments.deciding import (
+    Contended,
+    Undecidable,
+    Undecided,
+    current_refund,
+    decide,
+    is_undecided,
+)
 from paywright.payments.incidents import it_happened
 from paywright.payments.lifetimes import authorization_lifetime
-from paywright.payments.models import Origin, Payment, StoredOperation
+from paywright.payments.models import (
+    LONGEST_WAIT,
+    PENDING_UNKNOWN,
+    Origin,
+    Payment,
+    PutOff,
+    StoredOperation,
+    Wait,
+    pending_reason,
+)
 from paywright.payments.services import Services, rate_for
 from paywright.payments.states import CaptureMethod, Operation
 from paywright.processors.base import Approved, Declined, Outcome, Pending, Unavailable, Unknown
@@ -37,10 +53,17 @@ class Recovered:
 
 
 def recover_due(services: Services, *, limit: int = 100) -> Recovered:
-    """Look at every undecided operation that is due, once."""
+    """Look at every undecided operation that is due, once; one that breaks holds up no other."""
     counts = {"decided": 0, "postponed": 0, "left_to_a_person": 0}
     for operation in services.store.due_operations(services.clock.now(), limit):
-        counts[_recover(services, operation)] += 1
+        try:
+            done = _recover(services, operation)
+        except ServiceUnavailable:
+            raise
+        except Exception as error:
+            services.trouble("recovery broke off", operation.operation_id, error)
+            done = _postpone(services, operation)
+        counts[done] += 1
     return Recovered(**counts)
 
 
@@ -80,18 +103,43 @@ def payment_of(services: Services, operation: StoredOperation) -> Payment:
 
 def _recover(services: Services, operation: StoredOperation) -> str:
     payment = payment_of(services, operation)
+    # In this order: a payment read before its operation was still undecided has not its outcome.
+    if not is_undecided(services, operation.operation_id):
+        return "decided"
     if operation.kind in _ASKS_NOBODY:
         return _decide(services, operation, payment, it_happened(payment))
+    if _waits_for_notice(services, operation, payment):
+        return _ask_a_person(services, operation, "no notice came in time")
+    return _ask_the_processor(services, operation, payment)
+
+
+def _ask_the_processor(services: Services, operation: StoredOperation, payment: Payment) -> str:
     try:
         processor = services.processors.named(payment.processor).processor
         reply = processor.lookup(operation.operation_id) if processor.can_look_up else None
+        if isinstance(reply, Pending):
+            return _wait_for_notice(services, operation, payment)
         if reply is None:
             return _reverse(services, operation, payment)
-        if isinstance(reply, Pending):
-            return _postpone(services, operation)
         return _decide(services, operation, payment, reply)
     except (Unknown, Unavailable, LookupError):
         return _postpone(services, operation)
+
+
+def _waits_for_notice(services: Services, operation: StoredOperation, payment: Payment) -> bool:
+    refund = current_refund(services, payment, operation.refund_id)
+    reason = payment.pending_reason if refund is None else refund.pending_reason
+    return reason is not None and reason != PENDING_UNKNOWN
+
+
+def _wait_for_notice(services: Services, operation: StoredOperation, payment: Payment) -> str:
+    wait = Wait(
+        operation_id=operation.operation_id,
+        refund_id=operation.refund_id,
+        reason=pending_reason(payment),
+        due_at=services.clock.now() + LONGEST_WAIT,
+    )
+    return "postponed" if services.store.wait(payment, wait) else "decided"
 
 
 def _reverse(services: Services, operation: StoredOperation, payment: Payment) -> str:
@@ -100,7 +148,7 @@ def _reverse(services: Services, operation: StoredOperation, payment: Payment) -
     services.processors.named(payment.processor).processor.reverse(operation.operation_id)
     delay = LOOK_AGAIN_AFTER[min(operation.attempts, len(LOOK_AGAIN_AFTER) - 1)]
     now = services.clock.now()
-    services.store.postpone(operation, due_at=now + delay, reversed_at=now, needs_person=False)
+    services.store.postpone(operation, PutOff(now + delay, reversed_at=now))
     return "postponed"
 
 
@@ -110,19 +158,26 @@ def _decide(
     try:
         decide(services, payment, undecided(services, operation, payment, outcome), outcome)
     except (FxRateUnavailable, Contended):
-        return _postpone(services, operation)
+        # Its time will come: that says nothing of the operation.
+        return _postpone(services, operation, counts=False)
+    except Undecidable as error:
+        return _ask_a_person(services, operation, str(error))
     return "decided"
 
 
-def _postpone(services: Services, operation: StoredOperation) -> str:
-    exhausted = operation.attempts >= _MAX_ATTEMPTS
-    services.store.postpone(
-        operation,
-        due_at=services.clock.now() + _RETRY_DELAY,
-        reversed_at=operation.reversed_at,
-        needs_person=exhausted,
-    )
-    return "left_to_a_person" if exhausted else "postponed"
+def _postpone(services: Services, operation: StoredOperation, *, counts: bool = True) -> str:
+    if counts and operation.attempts >= _MAX_ATTEMPTS:
+        return _ask_a_person(services, operation, "nobody knows after many attempts")
+    due_at = services.clock.now() + _RETRY_DELAY
+    services.store.postpone(operation, PutOff(due_at, operation.reversed_at, counts=counts))
+    return "postponed"
+
+
+def _ask_a_person(services: Services, operation: StoredOperation, why: str) -> str:
+    services.trouble(f"an operation is left to a person: {why}", operation.operation_id)
+    due_at = services.clock.now() + _RETRY_DELAY
+    services.store.postpone(operation, PutOff(due_at, operation.reversed_at, needs_person=True))
+    return "left_to_a_person"
 
 
 def _lifetime(services: Services, operation: StoredOperation, payment: Payment) -> timedelta:

@@ -27,13 +27,10 @@ from paywright.payments.models import (
 )
 from paywright.payments.operation import (
     Begun,
-    answered_before,
     begin,
     perform,
     refuse_unless_allowed,
-    replay,
 )
-from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services, available
 from paywright.payments.states import Operation
 
@@ -52,15 +49,15 @@ def refund(
     services: Services, caller: Caller, wanted: RefundWanted, context: RequestContext
 ) -> Answer:
     """Give back; raise NotFound, PaymentNotRefundable, RefundExceedsCapture, CardDeclined, …"""
-    before = answered_before(services, caller, context)
-    if before is not None:
-        return before
-    try:
-        begun = begin(
-            lambda: _begin(services, caller, wanted, context), typeid("txn", wanted.payment_id)
-        )
-    except KeyTaken as taken:
-        return replay(taken.stored, context)
+    begun = begin(
+        services,
+        caller,
+        context,
+        lambda: _begin(services, caller, wanted, context),
+        wanted.payment_id,
+    )
+    if isinstance(begun, Answer):
+        return begun
     reference, intent = begun.payment.processor_ref, begun.intent
     assert reference is not None, "a captured payment has the processor's reference"
     return perform(

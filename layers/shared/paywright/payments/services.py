@@ -10,7 +10,13 @@ from paywright.errors import ProcessorUnavailable
 from paywright.fx.rates import Rate
 from paywright.ids import IdSource
 from paywright.payments.models import Payment
-from paywright.payments.ports import FraudScorer, PaymentStore, QuoteStore, RateSource
+from paywright.payments.ports import (
+    FraudScorer,
+    PaymentStore,
+    QuoteStore,
+    RateSource,
+    Trouble,
+)
 from paywright.processors.base import Unavailable
 from paywright.processors.registry import Guarded, Processors
 
@@ -27,6 +33,7 @@ class Services:
     clock: Clock
     ids: IdSource
     recovery_delay: timedelta  # until an undecided operation is looked up
+    trouble: Trouble
 
 
 def rate_for(services: Services, payment: Payment) -> Rate | None:

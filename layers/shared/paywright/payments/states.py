@@ -93,6 +93,9 @@ SUCCESS: dict[tuple[Status, Operation], tuple[Rule, ...]] = {
     (Status.REFUNDED, Operation.RETURN): (Rule("", lambda _: True, Status.FAILED),),
     (Status.CAPTURED, Operation.REFUND_RETURN): (Rule("", lambda _: True, Status.CAPTURED),),
     (Status.REFUNDED, Operation.REFUND_RETURN): (Rule("", lambda _: True, Status.CAPTURED),),
+    # A refund that was under way as the bank took the payment back.
+    (Status.FAILED, Operation.REFUND): (Rule("", lambda _: True, Status.FAILED),),
+    (Status.FAILED, Operation.REFUND_RETURN): (Rule("", lambda _: True, Status.FAILED),),
 }
 
 FAILURE: dict[tuple[Status, Operation], Status] = {
@@ -101,18 +104,23 @@ FAILURE: dict[tuple[Status, Operation], Status] = {
     (Status.AUTHORIZED, Operation.CAPTURE): Status.AUTHORIZED,
     (Status.AUTHORIZED, Operation.VOID): Status.AUTHORIZED,
     (Status.CAPTURED, Operation.REFUND): Status.CAPTURED,
+    (Status.FAILED, Operation.REFUND): Status.FAILED,
 }
+
+ONLY_DECIDED = frozenset({(Status.FAILED, Operation.REFUND)})
+"""What does not begin in a state, but may have begun in another and is decided in this one."""
 
 
 def check_allowed(status: Status, operation: Operation) -> None:
     """Raise Refused unless the operation may begin in this state."""
-    if (status, operation) not in SUCCESS:
+    if (status, operation) not in SUCCESS or (status, operation) in ONLY_DECIDED:
         raise Refused(operation, status)
 
 
 def succeeded(status: Status, operation: Operation, facts: Facts) -> Status:
     """The state after the operation succeeded; raise Refused where it is not allowed."""
-    check_allowed(status, operation)
+    if (status, operation) not in SUCCESS:
+        raise Refused(operation, status)
     matching = [rule.to for rule in SUCCESS[status, operation] if rule.holds(facts)]
     assert len(matching) == 1, "the rules of a transition exclude each other and cover everything"
     return matching[0]

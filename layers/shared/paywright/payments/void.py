@@ -5,32 +5,28 @@ from __future__ import annotations
 from uuid import UUID
 
 from paywright.errors import NotFound, PaymentNotVoidable
-from paywright.ids import typeid
 from paywright.payments.models import Answer, Caller, OperationIntent, RequestContext
 from paywright.payments.operation import (
     Begun,
-    answered_before,
     begin,
     perform,
     refuse_unless_allowed,
-    replay,
 )
-from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services, available
 from paywright.payments.states import Operation
 
 
 def void(services: Services, caller: Caller, payment_id: UUID, context: RequestContext) -> Answer:
     """Release what is held; raise NotFound, PaymentNotVoidable, OperationInProgress, …"""
-    before = answered_before(services, caller, context)
-    if before is not None:
-        return before
-    try:
-        begun = begin(
-            lambda: _begin(services, caller, payment_id, context), typeid("txn", payment_id)
-        )
-    except KeyTaken as taken:
-        return replay(taken.stored, context)
+    begun = begin(
+        services,
+        caller,
+        context,
+        lambda: _begin(services, caller, payment_id, context),
+        payment_id,
+    )
+    if isinstance(begun, Answer):
+        return begun
     reference = begun.payment.processor_ref
     assert reference is not None, "an authorized payment has the processor's reference"
     return perform(

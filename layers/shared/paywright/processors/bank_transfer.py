@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -137,9 +137,9 @@ class BankTransfers:
         """Call a transfer back before it is decided, or refuse it should it still arrive."""
         self._memory.reverse(operation_id)
 
-    def notices(self, limit: int) -> list[Notice]:
+    def notices(self, limit: int, *, besides: Collection[UUID] = ()) -> list[Notice]:
         """Transfers that were confirmed or returned, and refunds that arrived."""
-        return self._memory.notices(limit)
+        return self._memory.notices(limit, besides)
 
     def acknowledge(self, operation_ids: list[UUID]) -> None:
         """Tell these no more."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, Protocol
 from uuid import UUID
@@ -162,10 +163,11 @@ class Processor(Protocol):
         """
         ...
 
-    def notices(self, limit: int) -> list[Notice]:
+    def notices(self, limit: int, *, besides: Collection[UUID] = ()) -> list[Notice]:
         """What is to be told and was not acknowledged yet, the oldest first; raise Unknown.
 
-        At most one for each operation: the next comes once this one is acknowledged.
+        At most one for each operation: the next comes once this one is acknowledged. None of the
+        operations in `besides`: they are known and have to wait.
         """
         ...
 

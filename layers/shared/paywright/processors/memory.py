@@ -8,7 +8,7 @@ under a reference is the sum of its requests (`simulator.charges_at`).
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -126,11 +126,16 @@ class Memory:
             connection.execute(_SQL["reverse"], values)
             connection.execute(_SQL["forget_notices"], values)
 
-    def notices(self, limit: int) -> list[Notice]:
-        """What is due to be said, the oldest first, one for each request."""
+    def notices(self, limit: int, besides: Collection[UUID]) -> list[Notice]:
+        """What is due to be said, the oldest first, one for each request but those."""
         rows = self._database.all(
             _SQL["notices"],
-            {"processor": self._processor, "limit": limit, "now": self._clock.now()},
+            {
+                "processor": self._processor,
+                "limit": limit,
+                "besides": list(besides),
+                "now": self._clock.now(),
+            },
         )
         return [
             Notice(

@@ -73,6 +73,7 @@ WITH next AS (
     SELECT DISTINCT ON (operation_id) operation_id, due_at
       FROM simulator.notices
      WHERE processor = %(processor)s AND acknowledged_at IS NULL AND due_at <= %(now)s
+       AND operation_id <> ALL (%(besides)s::uuid[])
      ORDER BY operation_id, due_at
 ), due AS (
     SELECT operation_id, due_at FROM next ORDER BY due_at, operation_id LIMIT %(limit)s

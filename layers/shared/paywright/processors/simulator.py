@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from uuid import UUID
 
 from paywright.clock import Clock
@@ -164,9 +164,9 @@ class Simulator:
         """Undo a request, also one that is yet to arrive."""
         self._memory.reverse(operation_id)
 
-    def notices(self, limit: int) -> list[Notice]:
+    def notices(self, limit: int, *, besides: Collection[UUID] = ()) -> list[Notice]:
         """What became of refunds that were pending, or turned out otherwise."""
-        return self._memory.notices(limit)
+        return self._memory.notices(limit, besides)
 
     def acknowledge(self, operation_ids: list[UUID]) -> None:
         """Tell these no more."""
