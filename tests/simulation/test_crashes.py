@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,21 +19,19 @@ import psycopg
 import pytest
 
 from paywright import wiring
-from paywright.clock import SystemClock
 from paywright.db.connection import Lost
 from paywright.db.payments import PostgresPayments
 from paywright.http.admission import Gate
-from paywright.ids import UuidSource, parse_typeid
-from paywright.merchants.create import create_merchant
-from paywright.payments.notices import hear_notices
-from paywright.payments.recovery import LOOK_AGAIN_AFTER, recover_due
+from paywright.ids import parse_typeid
+from paywright.payments.recovery import recover_due
 from paywright.processors.simulator import Simulator
 from paywright.wiring import Platform
 from tests.api import Api, Reply, event_loop
 from tests.clock_file import ClockFile
-from tests.platform import PII_KEY
-from tests.services import Servers
 from tests.simulation import invariants
+from tests.simulation.own_platform import agree, api, app_database_url, clock, owner, settle, url
+
+__all__ = ["api", "app_database_url", "clock", "owner", "url"]
 
 OPERATIONS = ("authorize", "sale", "capture", "void", "refund")
 BOUNDARIES = (
@@ -51,44 +49,6 @@ _STORE_BEGINS = {"authorize": "begin_authorization", "sale": "begin_authorizatio
     "refund": "begin_refund",
 }
 Patch = Callable[..., Any]
-
-
-@pytest.fixture
-def clock(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> ClockFile:
-    monkeypatch.setenv("CLOCK_FILE", str(tmp_path / "clock"))
-    return ClockFile(tmp_path / "clock")
-
-
-@pytest.fixture
-def url(new_database_url: Callable[[], str]) -> str:
-    return new_database_url()
-
-
-@pytest.fixture
-def app_database_url(clock: ClockFile, url: str, servers: Servers) -> str:
-    """A database of the test's own, and a clock that it moves."""
-    return servers.app_url(url)
-
-
-@pytest.fixture
-def owner(url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def api(platform: Platform, owner: psycopg.Connection[Any]) -> Api:
-    wall = SystemClock()
-    merchant = create_merchant(
-        owner,
-        PII_KEY,
-        name="Ada",
-        email="ada@example.com",
-        settlement_currency="usd",
-        clock=wall,
-        ids=UuidSource(wall),
-    )
-    return Api(merchant)
 
 
 def request_for(api: Api, operation: str) -> tuple[str, dict[str, Any]]:
@@ -136,27 +96,6 @@ def crash(api: Api, operation: str, boundary: str, path: str, body: Any, key: st
         os._exit(0)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status), f"{operation} did not come to {boundary}"
-
-
-def settle(platform: Platform, clock: ClockFile) -> None:
-    """Let housekeeping find out what became of everything, however long it takes."""
-    for pause in (timedelta(minutes=5), *LOOK_AGAIN_AFTER, timedelta(minutes=1)):
-        clock.advance(pause + timedelta(seconds=1))
-        recover_due(platform.payments)
-        hear_notices(platform.payments)
-
-
-def agree(owner: psycopg.Connection[Any], platform: Platform) -> None:
-    """What the processor did is what is written down, operation by operation."""
-    did = owner.execute(
-        "SELECT operation_id FROM simulator.requests_at(%s)"
-        " WHERE outcome = 'approved' AND NOT reversed",
-        [platform.clock.now()],
-    ).fetchall()
-    written = owner.execute(
-        "SELECT id FROM payment_operations WHERE state = 'succeeded'"
-    ).fetchall()
-    assert set(did) == set(written)
 
 
 def key_free_of_cache(platform: Platform) -> None:
