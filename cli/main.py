@@ -21,6 +21,7 @@ from cli import (
     fee_commands,
     function_commands,
     ledger_commands,
+    operation_commands,
     queue_commands,
     schedule_commands,
 )
@@ -42,6 +43,7 @@ app.add_typer(clock_commands.app, name="clock")
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(queue_commands.app, name="queue")
 app.add_typer(ledger_commands.app, name="ledger")
+app.add_typer(operation_commands.app, name="operations")
 merchant_app.add_typer(fee_commands.app, name="fees")
 
 

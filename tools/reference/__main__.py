@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 
 from tools.reference.openapi import document
-from tools.reference.pages import errors_page, testing_page
+from tools.reference.pages import NOTE, errors_page, testing_page
+from tools.reference.payments_page import payments_page
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -16,6 +17,7 @@ def files() -> dict[str, str]:
     return {
         "openapi.json": json.dumps(document(), indent=2, ensure_ascii=False) + "\n",
         "errors.md": errors_page(),
+        "payments.md": payments_page(NOTE),
         "testing.md": testing_page(),
     }
 

@@ -9,7 +9,7 @@ from paywright.errors import catalogue
 from paywright.processors import test_accounts
 from paywright.processors.test_cards import DESCRIPTIONS, SCENARIOS
 
-_NOTE: Final = "<!-- Made by `make docs`: change the code it is made from, not this page. -->"
+NOTE: Final = "<!-- Made by `make docs`: change the code it is made from, not this page. -->"
 
 _ERRORS: Final = """\
 # Errors
@@ -110,7 +110,7 @@ def errors_page() -> str:
         for e in found
     )
     table = _table(("code", "status", "type", "message"), rows)
-    return f"{_NOTE}\n\n{_ERRORS}\n{table}{_GATEWAY}"
+    return f"{NOTE}\n\n{_ERRORS}\n{table}{_GATEWAY}"
 
 
 def testing_page() -> str:
@@ -120,7 +120,7 @@ def testing_page() -> str:
         (number, _becomes(scenario)) for number, scenario in test_accounts.SCENARIOS.items()
     )
     return (
-        f"{_NOTE}\n\n{_TESTING}\n{_table(('number', 'what happens'), cards)}{_TOKENIZING}"
+        f"{NOTE}\n\n{_TESTING}\n{_table(('number', 'what happens'), cards)}{_TOKENIZING}"
         f"{_table(('account', 'what happens'), accounts)}{_TRANSFERRING}"
     )
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-_DEFAULT = timedelta(days=7)
-_BY_BRAND: dict[tuple[str, bool], timedelta] = {
+DEFAULT = timedelta(days=7)
+BY_BRAND: dict[tuple[str, bool], timedelta] = {
     ("visa", True): timedelta(days=5),
 }
+"""By the card's brand and whether the customer was absent."""
 
 
 def authorization_lifetime(brand: str | None, *, off_session: bool) -> timedelta:
     """The time until a hold on a card of this brand expires."""
-    return _BY_BRAND.get((brand or "", off_session), _DEFAULT)
+    return BY_BRAND.get((brand or "", off_session), DEFAULT)
