@@ -43,6 +43,18 @@ _MUST_BE_EMPTY = {
          GROUP BY t.id, t.pending_refund_amount
         HAVING -sum(CASE e.entry_type WHEN 'debit' THEN e.amount ELSE -e.amount END)
                <> t.pending_refund_amount""",
+    "a refunded payment that did not give back all it was settled for": """
+        SELECT id FROM transactions
+         WHERE status = 'refunded' AND settlement_refunded_amount <> settlement_amount""",
+    "more of a fee returned than was taken": """
+        SELECT id FROM transactions
+         WHERE fee_returned_amount > fee_share_amount OR fee_returned_amount < 0""",
+    "a fee account that is not what was taken less what was returned": """
+        SELECT t.id FROM transactions t JOIN ledger_entries e ON e.transaction_id = t.id
+           AND e.account_type = 'platform_fee'
+         GROUP BY t.id, t.fee_share_amount, t.fee_returned_amount
+        HAVING -sum(CASE e.entry_type WHEN 'debit' THEN e.amount ELSE -e.amount END)
+               < t.fee_share_amount - t.fee_returned_amount""",
     "a payment whose events are not numbered without gaps": """
         SELECT t.id FROM transactions t LEFT JOIN
                (SELECT object_id, sequence FROM outbox UNION ALL

@@ -23,6 +23,8 @@ from paywright.db.connection import Lost
 from paywright.db.payments import PostgresPayments
 from paywright.http.admission import Gate
 from paywright.ids import parse_typeid
+from paywright.payments.expiry import expire_due
+from paywright.payments.notices import hear_notices
 from paywright.payments.recovery import recover_due
 from paywright.processors.simulator import Simulator
 from paywright.wiring import Platform
@@ -82,20 +84,28 @@ def place(operation: str, boundary: str) -> tuple[type, str]:
     return Gate, "finish"
 
 
-def crash(api: Api, operation: str, boundary: str, path: str, body: Any, key: str) -> None:
-    """Send the request in a process that is killed at the boundary."""
+def forked(run: Callable[[], None]) -> int:
+    """Run something in a process of its own, with a platform of its own; how it ended."""
     pid = os.fork()
     if pid == 0:
-        # Nothing of the parent's connections is used: the child has a platform of its own.
+        # Nothing of the parent's connections is used.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         wiring.platform.cache_clear()
+        with event_loop():
+            run()
+        os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+
+def crash(api: Api, operation: str, boundary: str, path: str, body: Any, key: str) -> None:
+    """Send the request in a process that is killed at the boundary."""
+
+    def in_child() -> None:
         kind, name = place(operation, boundary)
         setattr(kind, name, dying(getattr(kind, name), before=boundary.startswith("before")))
-        with event_loop():
-            api.post(path, body, key=key)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status), f"{operation} did not come to {boundary}"
+        api.post(path, body, key=key)
+
+    assert os.WIFSIGNALED(forked(in_child)), f"{operation} did not come to {boundary}"
 
 
 def key_free_of_cache(platform: Platform) -> None:
@@ -136,6 +146,63 @@ def test_a_crash_leaves_nothing_undecided(
     assert once_more.status in (200, 201, 409), once_more.text
     agree(owner, platform)
     invariants.check(owner)
+
+
+@pytest.mark.parametrize("boundary", ["before", "between", "after"])
+@pytest.mark.parametrize("kind", ["expire", "return", "refund_return"])
+def test_housekeeping_dies_as_something_happens_by_itself(
+    kind: str,
+    boundary: str,
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    clock: ClockFile,
+) -> None:
+    payment_id, becomes = something_to_happen(kind, api, platform, clock)
+    name = "complete" if boundary == "after" else "begin_by_itself"
+
+    def in_child() -> None:
+        real = getattr(PostgresPayments, name)
+        setattr(PostgresPayments, name, dying(real, before=boundary == "before"))
+        expire_due(wiring.platform().payments)
+        hear_notices(wiring.platform().payments)
+
+    assert os.WIFSIGNALED(forked(in_child)), f"{kind} did not come to its {name}"
+    invariants.check(owner)
+    settle(platform, clock)
+    expire_due(platform.payments)
+    assert owner.execute("SELECT count(*) FROM pending_operations").fetchone() == (0,)
+    assert api.get(f"/v1/payments/{payment_id}").json["status"] == becomes
+    happened = owner.execute(
+        "SELECT count(*) FROM payment_operations WHERE kind = %s AND state = 'succeeded'", [kind]
+    ).fetchone()
+    assert happened == (1,), "once"
+    invariants.check(owner)
+
+
+def something_to_happen(
+    kind: str, api: Api, platform: Platform, clock: ClockFile
+) -> tuple[str, str]:
+    """A payment to which it is about to happen, and what it is at afterwards."""
+    week = timedelta(days=7, seconds=1)
+    if kind == "expire":
+        payment_id = api.pay(api.card(), 1000, capture=False).json["id"]
+        becomes = "voided"
+    elif kind == "return":
+        account = {"account_number": "000555555559", "routing_number": "110000000"}
+        account |= {"country": "US", "currency": "usd", "account_holder_name": "Ada"}
+        body = {"type": "bank_account", "bank_account": account}
+        path = f"/v1/customers/{api.customer()}/payment_methods"
+        payment_id = api.pay(api.post(path, body).json["id"], 1000).json["id"]
+        clock.advance(week)
+        assert hear_notices(platform.payments) == 1
+        becomes = "failed"
+    else:
+        payment_id = api.pay(api.card("4000000000005126"), 1000).json["id"]
+        assert api.post(f"/v1/payments/{payment_id}/refund", {}).json["status"] == "refunded"
+        becomes = "captured"
+    clock.advance(week)
+    return payment_id, becomes
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

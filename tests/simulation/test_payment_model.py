@@ -32,6 +32,7 @@ from paywright.ledger.sequencer import Sequencer
 from paywright.ledger.verify import verify
 from paywright.merchants.create import create_merchant
 from paywright.payments.expiry import expire_due
+from paywright.payments.notices import hear_notices
 from paywright.wiring import Platform
 from tests.api import Api, Reply
 from tests.clock_file import ClockFile
@@ -46,6 +47,8 @@ _FURTHEST = timedelta(days=28 * _MONTHS)
 _CARDS = {
     "approved": "4242424242424242",
     "declined": "4000000000009995",
+    "refunds_later": "4000000000007726",
+    "refunds_fail_later": "4000000000005126",
 }
 
 
@@ -68,8 +71,11 @@ class Model:
     amount: int
     method: str
     status: str
+    card: str = "approved"
     captured: int = 0
     refunded: int = 0
+    pending: int = 0
+    will_fail: int = 0
     expires: timedelta | None = None
     replies: list[Said] = field(default_factory=list)
 
@@ -106,12 +112,13 @@ class Payments(RuleBasedStateMachine):
         amount=st.integers(1, 5_000),
         currency=st.sampled_from(["usd", "eur", "jpy"]),
         method=st.sampled_from(["automatic", "manual", "manual_multiple"]),
+        card=st.sampled_from(["approved", "approved", "refunds_later", "refunds_fail_later"]),
     )
-    def authorize(self, amount: int, currency: str, method: str) -> Model:
+    def authorize(self, amount: int, currency: str, method: str, card: str) -> Model:
         body = {
             "amount": amount,
             "currency": currency,
-            "payment_method_id": self.world.cards["approved"],
+            "payment_method_id": self.world.cards[card],
             "capture_method": method,
         }
         key = uuid.uuid4().hex
@@ -123,6 +130,7 @@ class Payments(RuleBasedStateMachine):
             amount,
             method,
             "captured" if automatic else "authorized",
+            card,
             captured=amount if automatic else 0,
             expires=None if automatic else self.world.clock.ahead + _LIFETIME,
         )
@@ -169,14 +177,19 @@ class Payments(RuleBasedStateMachine):
     @rule(payment=payments, amount=st.none() | st.integers(1, 6_000))
     def refund(self, payment: Model, amount: int | None) -> None:
         reply = self.post(payment, "refund", {} if amount is None else {"amount": amount})
-        rest = payment.captured - payment.refunded
-        if payment.status != "captured":
+        rest = payment.captured - payment.refunded - payment.pending
+        if payment.status != "captured" or rest == 0:
             self.refused(reply, 409, "payment_not_refundable")
         elif amount is not None and amount > rest:
             self.refused(reply, 400, "refund_exceeds_capture")
         else:
             assert reply.status == 201, reply.text
-            payment.refunded += rest if amount is None else amount
+            given_back = rest if amount is None else amount
+            if payment.card == "refunds_later":
+                payment.pending += given_back
+            else:
+                payment.refunded += given_back
+                payment.will_fail += given_back if payment.card == "refunds_fail_later" else 0
             if payment.refunded == payment.captured:
                 payment.status = "refunded"
         self.compare(payment)
@@ -213,9 +226,15 @@ class Payments(RuleBasedStateMachine):
         self.world.clock.advance(_LIFETIME + timedelta(seconds=1))
         while expire_due(self.world.platform.payments):
             pass
+        hear_notices(self.world.platform.payments)
         for payment in self.made:
             if payment.status == "authorized":
                 payment.status, payment.expires = "captured" if payment.captured else "voided", None
+            payment.refunded += payment.pending - payment.will_fail
+            payment.pending = payment.will_fail = 0
+            if payment.status in ("captured", "refunded") and payment.captured:
+                whole = payment.refunded == payment.captured
+                payment.status = "refunded" if whole else "captured"
             self.compare(payment)
 
     @rule()
@@ -263,10 +282,12 @@ class Payments(RuleBasedStateMachine):
 
     def compare(self, payment: Model) -> None:
         shown = self.world.api.get(f"/v1/payments/{payment.id}").json
-        assert (shown["status"], shown["captured_amount"], shown["refunded_amount"]) == (
+        amounts = ("captured_amount", "refunded_amount", "pending_refund_amount")
+        assert (shown["status"], *(shown[name] for name in amounts)) == (
             payment.status,
             payment.captured,
             payment.refunded,
+            payment.pending,
         )
 
 
@@ -313,6 +334,11 @@ def _world(platform: Platform, clock: ClockFile, url: str) -> Iterator[World]:
         api = merchant("ada")
         cards = {name: api.card(number) for name, number in _CARDS.items()}
         sequencer = Sequencer(platform.database, platform.clock)
+        owner.execute(
+            "INSERT INTO fee_plans VALUES (%s, 'card', '*', 290, 7, true)",
+            [parse_typeid("mer", api.merchant.id)],
+        )
+        platform.cache.send(("FLUSHDB",))
         yield World(platform, owner, clock, api, merchant("eve"), cards, sequencer)
 
 
