@@ -92,7 +92,14 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         processor=processors.for_method("card").processor,
         payments=services,
         quotes=quotes,
-        gate=Gate(database, valkey, clock, ids, default_limit=settings.rate_limit_per_min),
+        gate=Gate(
+            database,
+            valkey,
+            clock,
+            ids,
+            default_limit=settings.rate_limit_per_min,
+            pii_key=pii_key,
+        ),
         pii_key=pii_key,
     )
 

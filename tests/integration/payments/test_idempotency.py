@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +14,13 @@ import psycopg
 import pytest
 
 from paywright import wiring
+from paywright.http.admission import fingerprint_key
 from paywright.http.messages import Request
 from paywright.merchants.create import NewMerchant
 from paywright.settings import Settings
+from paywright.wiring import Platform
 from tests.api import Api
+from tests.platform import PII_KEY
 
 
 def payments(owner: psycopg.Connection[Any]) -> int:
@@ -56,6 +62,27 @@ def test_a_key_with_another_body_is_an_error(any_api: Api) -> None:
     any_api.post("/v1/payments", body, key="k")
     other = any_api.post("/v1/payments", {**body, "amount": 101}, key="k")
     assert (other.status, other.json["error"]["type"]) == (400, "idempotency_error")
+
+
+def test_a_card_cannot_be_guessed_from_what_is_kept_of_its_request(
+    api: Api, platform: Platform, owner: psycopg.Connection[Any]
+) -> None:
+    """Without the key, the digest of each card that one tries says nothing."""
+    card = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+    body = {"type": "card", "card": card}
+    path = f"/v1/customers/{api.customer()}/payment_methods"
+    assert api.post(path, body, key="guess").status == 201
+    request = Request("POST", path, {}, json.dumps(body).encode(), "r", None)
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
+    plain = hashlib.sha256(f"POST {path}\n{canonical}".encode()).digest()
+    row = owner.execute("SELECT fingerprint FROM idempotency_keys WHERE key = 'guess'").fetchone()
+    assert row is not None
+    assert row[0] == request.fingerprint(fingerprint_key(PII_KEY))
+    assert row[0] not in {plain, request.fingerprint(b""), request.fingerprint(PII_KEY.encode())}
+    names = platform.cache.send(("KEYS", "*:idempotency:*"))[0]
+    cached = b" ".join(platform.cache.get(name.decode()) or b"" for name in names)
+    assert base64.b64encode(row[0]) in cached
+    assert base64.b64encode(plain) not in cached
 
 
 def test_keys_are_each_merchants_own(api: Api, new_merchant: Callable[..., NewMerchant]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 import json
 import secrets
 import time
@@ -76,16 +77,29 @@ class Admission:
     lock_token: str | None = None
 
 
+def fingerprint_key(pii_key: str) -> bytes:
+    """The key of requests' fingerprints, which serves for nothing else."""
+    return hmac.digest(pii_key.encode(), b"idempotency fingerprint", "sha256")
+
+
 class Gate:
     """Lets requests in. `default_limit` is requests a minute for merchants without their own."""
 
     def __init__(
-        self, database: Database, cache: Cache, clock: Clock, ids: IdSource, *, default_limit: int
+        self,
+        database: Database,
+        cache: Cache,
+        clock: Clock,
+        ids: IdSource,
+        *,
+        default_limit: int,
+        pii_key: str,
     ) -> None:
         self._database = database
         self._cache = cache
         self._clock = clock
         self._default_limit = default_limit
+        self._fingerprint_key = fingerprint_key(pii_key)
         self._refusals = Refusals(database, clock, ids)
 
     def authenticate(self, request: Request) -> Caller:
@@ -129,7 +143,7 @@ class Gate:
         key = request.idempotency_key(required=key_required) if writes else None
         context = RequestContext(
             idempotency_key=key,
-            fingerprint=request.fingerprint() if key is not None else b"",
+            fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),
             trace_id=request.trace_id,
             ip_address=request.source_ip,
             user_agent=request.headers.get("user-agent", "")[:255] or None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
 import secrets
@@ -97,11 +98,15 @@ class Request:
         """
         return "/".join(part if _KNOWN.fullmatch(part) else "…" for part in self.path.split("/"))
 
-    def fingerprint(self) -> bytes:
-        """SHA-256 over method, path and the canonical JSON body."""
+    def fingerprint(self, key: bytes) -> bytes:
+        """HMAC-SHA256 over method, path and the canonical JSON body.
+
+        It is stored, and a body may be a card: whoever tried all numbers against a digest without
+        a key would find it.
+        """
         document = self.json() if self.body else None
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(f"{self.method} {self.path}\n{canonical}".encode()).digest()
+        return hmac.digest(key, f"{self.method} {self.path}\n{canonical}".encode(), "sha256")
 
 
 @dataclass(frozen=True, slots=True)

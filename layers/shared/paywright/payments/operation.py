@@ -6,6 +6,7 @@ comes, the merchant is told so, and recovery finds out.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -174,7 +175,7 @@ def refuse_unless_allowed(
 
 def replay(stored: StoredKey, context: RequestContext) -> Answer:
     """The answer that a key stands for; raise where there is none yet or it was for another."""
-    if stored.fingerprint != context.fingerprint:
+    if not hmac.compare_digest(stored.fingerprint, context.fingerprint):
         raise IdempotencyKeyReused
     if stored.answer is None:
         raise IdempotencyKeyInProgress(retry_after_s=1)
