@@ -178,6 +178,35 @@ def _received(source: socket.socket) -> bytes:
         return b""
 
 
+@pytest.mark.parametrize("change", ["ADD COLUMN more text", "RENAME COLUMN n TO m"])
+def test_a_table_may_change_under_a_warm_connection(
+    database: Database, table: str, owner: Any, change: str
+) -> None:
+    """A migration runs while functions are warm, with `SELECT *` prepared."""
+    owner.execute(f"INSERT INTO {table} VALUES (1), (2)")
+    select = f"SELECT * FROM {table} WHERE ctid > %(from)s::tid ORDER BY ctid".encode()
+    insert = f"INSERT INTO {table} VALUES (3) RETURNING {table}.*".encode()
+    everything = {"from": "(0,0)"}
+    pid = database.connection().info.backend_pid
+    assert database.all(select, everything) == [{"n": 1}, {"n": 2}]
+    assert database.serializable(Statement(insert, {})) == [{"n": 3}]
+    owner.execute(f"ALTER TABLE {table} {change}")
+    columns = {"m"} if "RENAME" in change else {"n", "more"}
+    for _ in range(2):
+        assert {frozenset(row) for row in database.all(select, everything)} == {frozenset(columns)}
+        assert set(database.serializable(Statement(insert, {}))[0]) == columns
+    assert len(database.all(select, everything)) == 5, "each was inserted once"
+    assert database.connection().info.backend_pid == pid
+    left = database.all(b"SELECT statement FROM pg_prepared_statements", {})
+    assert sum("ORDER BY ctid" in row["statement"] for row in left) <= 1
+
+
+def test_what_is_really_not_supported_is_told(database: Database) -> None:
+    for _ in range(3):
+        with pytest.raises(psycopg.errors.FeatureNotSupported):
+            database.run(b"DO $$ BEGIN RAISE feature_not_supported; END $$", {})
+
+
 def test_a_rollback_forgets_no_statement(database: Database) -> None:
     statement = b"SELECT %(number)s::integer AS number"
     for _ in range(5):

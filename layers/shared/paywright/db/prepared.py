@@ -87,6 +87,7 @@ class Session:
         self._prepared: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
         self._commands: dict[bytes, _Bound] = {}
         self._makers: dict[bytes, Callable[[Sequence[Any]], DictRow]] = {}
+        self._made = 0  # prepared statements so far, forgotten ones too
         self._incoming = select.poll()
         self._incoming.register(self._pgconn.socket, select.POLLIN)
 
@@ -100,10 +101,14 @@ class Session:
 
     def execute(self, sql: bytes, parameters: Mapping[str, Any]) -> Result:
         """Run one statement, a transaction by itself."""
-        self._send(self._bind(query(sql), parameters))
-        result = self._one_result()
-        _check(result)
-        return self._loaded(sql, result)
+
+        def run(bound: _Bound) -> pq.abc.PGresult:
+            self._send(bound)
+            result = self._one_result()
+            _check(result)
+            return result
+
+        return self._with(sql, parameters, run)
 
     def transaction(
         self, before: Sequence[bytes], sql: bytes, parameters: Mapping[str, Any]
@@ -113,22 +118,44 @@ class Session:
         After an error nothing has happened, unless the error came of a lost connection.
         """
         opening = [self._command(each) for each in before]
-        bound = [*opening, self._bind(query(sql), parameters), self._command(b"COMMIT")]
-        self._pgconn.enter_pipeline_mode()
-        for each in bound:
-            self._send(each)
-        self._pgconn.pipeline_sync()
-        results = [self._one_result() for _ in bound]
-        self._next_result()  # of the synchronization; no more follows it
-        self._pgconn.exit_pipeline_mode()
+        commit = self._command(b"COMMIT")
+
+        def run(bound: _Bound) -> pq.abc.PGresult:
+            together = [*opening, bound, commit]
+            self._pgconn.enter_pipeline_mode()
+            for each in together:
+                self._send(each)
+            self._pgconn.pipeline_sync()
+            results = [self._one_result() for _ in together]
+            self._next_result()  # of the synchronization; no more follows it
+            self._pgconn.exit_pipeline_mode()
+            try:
+                for result in results:
+                    _check(result)
+            except psycopg.Error:
+                if self._pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                    self.execute(b"ROLLBACK", {})
+                raise
+            return results[-2]
+
+        return self._with(sql, parameters, run)
+
+    def _with(
+        self, sql: bytes, parameters: Mapping[str, Any], run: Callable[[_Bound], pq.abc.PGresult]
+    ) -> Result:
+        """Bind a statement and run it, prepared anew where a migration changed what it returns.
+
+        Such a statement is refused whenever it is sent, before it does anything.
+        """
+        bound = self._bind(query(sql), parameters)
         try:
-            for result in results:
-                _check(result)
-        except psycopg.Error:
-            if self._pgconn.transaction_status != pq.TransactionStatus.IDLE:
-                self.execute(b"ROLLBACK", {})
-            raise
-        return self._loaded(sql, results[-2])
+            return self._loaded(bound, run(bound))
+        except psycopg.errors.FeatureNotSupported:  # "cached plan must not change result type"
+            if not bound.name:
+                raise
+            self._forget(bound)
+        bound = self._bind(query(sql), parameters)
+        return self._loaded(bound, run(bound))
 
     def _command(self, sql: bytes) -> _Bound:
         """A statement without parameters, bound once."""
@@ -151,11 +178,19 @@ class Session:
         """The prepared statement for values of these types, made at first use."""
         name = self._prepared.get((sql, types), b"")
         if not name and self._prepare and len(self._prepared) < _MOST_PREPARED:
-            name = b"paywright_%d" % len(self._prepared)
+            name = b"paywright_%d" % self._made
+            self._made += 1
             self._pgconn.send_prepare(name, sql, types)
             _check(self._one_result())
             self._prepared[sql, types] = name
         return name
+
+    def _forget(self, bound: _Bound) -> None:
+        """Let go of a prepared statement; the next use makes another."""
+        del self._prepared[bound.sql, tuple(bound.types)]
+        self._makers.pop(bound.name, None)
+        self._send(_Bound(b"DEALLOCATE " + bound.name, b"", (), (), ()))
+        _check(self._one_result())
 
     def _send(self, bound: _Bound) -> None:
         if bound.name:
@@ -193,11 +228,16 @@ class Session:
             raise psycopg.OperationalError("the server did not answer in time")
         self._pgconn.consume_input()
 
-    def _loaded(self, sql: bytes, result: pq.abc.PGresult) -> Result:
+    def _loaded(self, bound: _Bound, result: pq.abc.PGresult) -> Result:
         touched = result.command_tuples or 0
         if not result.ntuples:
             return Result([], touched)
-        maker = self._makers.get(sql) or self._makers.setdefault(sql, _maker(result))
+        if bound.name:  # its columns are the same each time
+            maker = self._makers.get(bound.name) or self._makers.setdefault(
+                bound.name, _maker(result)
+            )
+        else:
+            maker = _maker(result)
         self._transformer.set_pgresult(result)
         return Result(self._transformer.load_rows(0, result.ntuples, maker), touched)
 
