@@ -6,12 +6,14 @@ import base64
 import hashlib
 import json
 import socket
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
 import pytest
+import redis
 
 from paywright import wiring
 from paywright.http.admission import fingerprint_key
@@ -21,6 +23,7 @@ from paywright.settings import Settings
 from paywright.wiring import Platform
 from tests.api import Api
 from tests.platform import PII_KEY
+from tests.valkey_proxy import valkey_proxy
 
 
 def payments(owner: psycopg.Connection[Any]) -> int:
@@ -111,6 +114,32 @@ def test_a_capture_is_replayed(any_api: Api) -> None:
     again = any_api.post(path, {}, key="c")
     assert (first.status, again.status) == (200, 200)
     assert again.text == first.text
+
+
+def test_a_lock_that_was_told_of_too_late_keeps_no_retry_out(
+    settings: Settings,
+    valkey_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    with valkey_proxy(valkey_url) as proxy, redis.Redis.from_url(valkey_url) as valkey:
+        monkeypatch.setenv("VALKEY_URL", proxy.url)
+        request.getfixturevalue("platform")
+        api: Api = request.getfixturevalue("api")
+        body = {"amount": 1, "currency": "usd", "payment_method_id": api.card("4000000000000002")}
+        locks = "*:idempotency:*:lock"
+        assert valkey.keys(locks) == []
+        proxy.needle, proxy.late_s = b":idempotency:", settings.valkey_timeout_ms / 1000 * 2
+        first = api.post("/v1/payments", body, key="late")
+        proxy.needle = None
+        assert proxy.late == 1, "the lock was taken, and the database asked instead"
+        assert first.json["error"]["code"] == "card_declined"
+        give_up = time.monotonic() + 10  # the lock would be there for 30 s
+        while valkey.keys(locks) and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert valkey.keys(locks) == []
+        again = api.post("/v1/payments", body, key="late")
+        assert again.json["error"]["code"] == "card_declined"
 
 
 @pytest.mark.parametrize("with_valkey", [True, False])

@@ -53,15 +53,25 @@ class Cache:
         """Set a key for a time."""
         self.send(("SET", key, value, "PX", ttl_ms))
 
-    def script(self, source: str, keys: list[str], arguments: list[str | bytes | int]) -> Any:
-        """Run a Lua script, sending its text only when the server does not know it yet."""
+    def script(
+        self,
+        source: str,
+        keys: list[str],
+        arguments: list[str | bytes | int],
+        *,
+        undo: Command | None = None,
+    ) -> Any:
+        """Run a Lua script, sending its text only when the server does not know it yet.
+
+        Where no answer came in time it may have run, or run yet: `undo` is sent after it.
+        """
         digest = self._digests.get(source)
         if digest is None:
             digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
             self._digests[source] = digest
-        (reply,) = self._replies((("EVALSHA", digest, len(keys), *keys, *arguments),))
+        (reply,) = self._replies((("EVALSHA", digest, len(keys), *keys, *arguments),), undo)
         if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
-            (reply,) = self._replies((("EVAL", source, len(keys), *keys, *arguments),))
+            (reply,) = self._replies((("EVAL", source, len(keys), *keys, *arguments),), undo)
         return _checked(reply)
 
     def send(self, *commands: Command) -> list[Any]:
@@ -82,8 +92,8 @@ class Cache:
             self._wire.close()
             self._wire = None
 
-    def _replies(self, commands: tuple[Command, ...]) -> list[Any]:
-        return self._through(lambda wire: wire.send(commands))
+    def _replies(self, commands: tuple[Command, ...], undo: Command | None = None) -> list[Any]:
+        return self._through(lambda wire: wire.send(commands, undo))
 
     def _through(self, ask: Callable[[Wire], T]) -> T:
         if time.monotonic() < self._rest_until:

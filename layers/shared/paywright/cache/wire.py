@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import ssl
+from contextlib import suppress
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -52,11 +53,20 @@ class Wire:
             return False
         return not self._incoming.poll(0)
 
-    def send(self, commands: tuple[Command, ...]) -> list[Any]:
-        """Send commands in one round trip; an error reply stands as an exception in its place."""
+    def send(self, commands: tuple[Command, ...], undo: Command | None = None) -> list[Any]:
+        """Send commands in one round trip; an error reply stands as an exception in its place.
+
+        When replies take too long `undo` is sent, which the server comes to after the commands.
+        """
         assert not self._owed, "is_usable() has read them"
         self._write(commands)
-        return self._read(len(commands))
+        try:
+            return self._read(len(commands))
+        except TimeoutError:
+            if undo is not None:
+                with suppress(OSError):
+                    self._write((undo,))
+            raise
 
     def post(self, commands: tuple[Command, ...]) -> None:
         """Send commands and do not wait for their replies, which nobody will see."""

@@ -148,10 +148,11 @@ class Gate:
             ip_address=request.source_ip,
             user_agent=request.headers.get("user-agent", "")[:255] or None,
         )
+        token = secrets.token_hex(8)
         try:
-            return self._admit_by_cache(caller, context)
+            return self._admit_by_cache(caller, context, token)
         except Away:
-            return self._admit_by_database(caller, context)
+            return self._admit_by_database(caller, context, token)
 
     def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
         """Remember an answer, give the lock back and wake the relay; nobody waits for it."""
@@ -166,7 +167,7 @@ class Gate:
             value = expiry.until(stored, self._clock.now(), ttl_ms=_ANSWER_TTL_MS)
             commands.append(("SET", answer_key, value, "PX", _ANSWER_TTL_MS))
         if admission.lock_token is not None:
-            commands.append(("EVAL", _RELEASE, 1, lock_key, admission.lock_token))
+            commands.append(_release(lock_key, admission.lock_token))
         # Without Valkey the lock lapses, the answer is in the database, the relay looks by itself.
         with suppress(Away):
             self._cache.post(*commands, *wake_commands(self._cache))
@@ -194,10 +195,9 @@ class Gate:
                     self.finish(caller, admission, answer)
         return Response.of(answer, admission.quota.headers())
 
-    def _admit_by_cache(self, caller: Caller, context: RequestContext) -> Admission:
+    def _admit_by_cache(self, caller: Caller, context: RequestContext, token: str) -> Admission:
         limit = caller.rate_limit_per_min or self._default_limit
         now_ms = time.time_ns() // 1_000_000
-        token = secrets.token_hex(8)
         answer_key, lock_key = self._key_names(caller, context)
         state, remaining, reset_ms, *rest = self._cache.script(
             _ADMISSION,
@@ -212,6 +212,8 @@ class Gate:
                 _LOCK_MS,
                 expiry.milliseconds(self._clock.now()),
             ],
+            # A lock that was taken, and told of too late, would keep its own request's retry out.
+            undo=_release(lock_key, token),
         )
         quota = Quota(limit, remaining, max(1, -(-(reset_ms - now_ms) // 1000)))
         if state == b"limited":
@@ -221,11 +223,9 @@ class Gate:
             return Admission(context, quota, answer=replay(stored, context))
         if state == b"locked":
             raise IdempotencyKeyInProgress(retry_after_s=1)
-        return Admission(
-            context, quota, lock_token=None if context.idempotency_key is None else token
-        )
+        return Admission(context, quota, lock_token=_needed(token, context))
 
-    def _admit_by_database(self, caller: Caller, context: RequestContext) -> Admission:
+    def _admit_by_database(self, caller: Caller, context: RequestContext, token: str) -> Admission:
         limit = caller.rate_limit_per_min or self._default_limit
         now = datetime.now(UTC)  # rate limits live in wall time, whatever business time it is
         window = now.replace(second=0, microsecond=0)
@@ -236,7 +236,8 @@ class Gate:
         quota = Quota(limit, max(0, limit - row["requests"]), 60 - now.second)
         if row["requests"] > limit:
             raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
-        return Admission(context, quota)
+        # Valkey may have taken the lock before it went away.
+        return Admission(context, quota, lock_token=_needed(token, context))
 
     def _key_names(self, caller: Caller, context: RequestContext) -> tuple[str, str]:
         # Hashed: a caller's text must not shape the names of keys.
@@ -244,6 +245,15 @@ class Gate:
         mode = "live" if caller.livemode else "test"
         name = self._cache.merchant_key(caller.merchant_id, "idempotency", mode, digest)
         return name, f"{name}:lock"
+
+
+def _release(lock_key: str, token: str) -> Command:
+    """Gives a lock back to whoever else wants it, if it is still this token's."""
+    return ("EVAL", _RELEASE, 1, lock_key, token)
+
+
+def _needed(token: str, context: RequestContext) -> str | None:
+    return None if context.idempotency_key is None else token
 
 
 def _answer_to_json(context: RequestContext, answer: Answer) -> str:
