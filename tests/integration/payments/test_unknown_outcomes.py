@@ -68,6 +68,34 @@ def test_a_timeout_is_pending_until_the_processor_is_asked(
     assert api.post("/v1/payments", body, key="k").text == reply.text, "said is said"
 
 
+def test_an_answer_that_could_not_be_stored_is_not_replayed(
+    api: Api, platform: Platform, monkeypatch: pytest.MonkeyPatch, clock: Later, recovery: Services
+) -> None:
+    """The database goes away while nobody knows: what it does not have is not told again."""
+    from paywright.errors import ServiceUnavailable
+
+    def go_away(*_: Any) -> None:
+        raise ServiceUnavailable
+
+    body = {"amount": 900, "currency": "usd", "payment_method_id": api.card("4000000000003006")}
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresPayments, "wait", go_away)
+        first = api.post("/v1/payments", body, key="k")
+    assert (first.status, first.json["status"]) == (201, "pending")
+    meanwhile = api.post("/v1/payments", body, key="k")
+    assert meanwhile.status == 409
+    assert meanwhile.json["error"]["code"] == "idempotency_key_in_progress"
+    assert int(meanwhile.headers["retry-after"]) >= 1
+
+    clock.ahead = timedelta(minutes=5)
+    recover_due(recovery)
+    decided = api.post("/v1/payments", body, key="k")
+    assert (decided.status, decided.json["status"]) == (201, "captured")
+    assert decided.json["id"] == first.json["id"]
+    platform.cache.send(("FLUSHDB",))
+    assert api.post("/v1/payments", body, key="k").text == decided.text
+
+
 def test_a_crash_before_the_processor_ends_as_failed_only_after_a_reversal(
     api: Api,
     clock: Later,

@@ -158,8 +158,9 @@ class Gate:
         """Remember an answer, give the lock back and wake the relay; nobody waits for it."""
         context = admission.context
         answer_key, lock_key = self._key_names(caller, context)
-        # A replay came from the database: cached anew, it would outlive its key there.
-        is_new = answer is not None and not answer.replayed
+        # A replay came from the database: cached anew, it would outlive its key there. What the
+        # database does not have would be told until Valkey forgets it, and then something else.
+        is_new = answer is not None and answer.stored and not answer.replayed
 
         commands: list[Command] = []
         if answer is not None and is_new and context.idempotency_key is not None:

@@ -248,11 +248,15 @@ class OperationIntent:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a merchant is told: `body` is JSON text, replayed byte for byte."""
+    """What a merchant is told: `body` is JSON text, replayed byte for byte.
+
+    One that is not `stored` under the request's key is never replayed: the table is the truth.
+    """
 
     status: int
     body: str
     replayed: bool = False
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)

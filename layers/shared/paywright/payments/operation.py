@@ -203,7 +203,8 @@ def _answer_pending(services: Services, begun: Begun, reason: str) -> Answer:
             return answer
         return _answer_decided(services, begun)
     except ServiceUnavailable:
-        return answer  # still true: nobody knows yet, and recovery will find out
+        # Still true: nobody knows yet, and recovery will find out. Until then the key is in progress.
+        return replace(answer, stored=False)
 
 
 def _answer_decided(services: Services, begun: Begun) -> Answer:
@@ -218,4 +219,4 @@ def _answer_decided(services: Services, begun: Begun) -> Answer:
         key = services.store.stored_key(begun.caller, begun.context.idempotency_key)
         if key is not None and key.answer is not None:
             return key.answer
-    return Answer(begun.status, to_json(shown(payment, refund)))
+    return Answer(begun.status, to_json(shown(payment, refund)), stored=False)
