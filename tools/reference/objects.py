@@ -12,7 +12,12 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from paywright.ledger.balances import MERCHANT_ACCOUNTS
-from paywright.payments.models import PENDING_TRANSFER, PENDING_UNKNOWN, RefundStatus
+from paywright.payments.models import (
+    PENDING_PROCESSOR,
+    PENDING_TRANSFER,
+    PENDING_UNKNOWN,
+    RefundStatus,
+)
 from paywright.payments.states import CaptureMethod, Status
 
 
@@ -69,7 +74,8 @@ class Payment(TypedDict):
         Field(
             description=f"Why the status is `pending`. `{PENDING_UNKNOWN}`: the processor did not "
             "answer in time; what became of it follows by event and by GET. "
-            f"`{PENDING_TRANSFER}`: a bank answers within days."
+            f"`{PENDING_PROCESSOR}`: it decides later, within hours or days. "
+            f"`{PENDING_TRANSFER}`: a bank does, within days."
         ),
     ]
     void_reason: Annotated[
@@ -114,7 +120,14 @@ class Refund(TypedDict):
     amount: Amount
     currency: CurrencyCode
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None
-    pending_reason: Annotated[str | None, Field(description="Why it is `pending`.")]
+    pending_reason: Annotated[
+        str | None,
+        Field(
+            description=f"Why it is `pending`. `{PENDING_UNKNOWN}`: the processor did not answer "
+            f"in time. `{PENDING_PROCESSOR}`: it decides later, within hours or days. "
+            f"`{PENDING_TRANSFER}`: a bank does, within days."
+        ),
+    ]
     failure_code: Annotated[str | None, Field(description="The code of the error that it met.")]
     failure_message: Annotated[str | None, Field(description="What the processor said of it.")]
     settlement_currency: CurrencyCode

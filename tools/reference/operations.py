@@ -37,6 +37,7 @@ _WITH_BODY = (
 _MONEY = (
     errors.AmountOutOfRange,
     errors.CardDeclined,
+    errors.PaymentMethodDeclined,
     errors.ProcessorUnavailable,
     errors.FxRateUnavailable,
 )

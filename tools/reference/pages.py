@@ -27,7 +27,7 @@ Act on `type` and `code`; `message` is for people. `param` names the field at fa
 
 | type | what to do |
 |---|---|
-| `invalid_request_error` | mend the request; repeated as it is, it fails again |
+| `invalid_request_error` | mend the request; repeated as it is, it fails again; 402: declined |
 | `authentication_error` | send a valid API key |
 | `permission_error` | the key is right, but may not do this |
 | `card_error` | ask the customer for another card; `decline_code` says why. Nothing was charged |

@@ -117,10 +117,16 @@ class MerchantNotActive(PaywrightError):
     status, code, type = 403, "merchant_not_active", "permission_error"
 
 
-class CardDeclined(PaywrightError):
+class PaymentMethodDeclined(InvalidRequest):
+    """The payment method was declined; `decline_code` says why."""
+
+    status, code = 402, "payment_method_declined"
+
+
+class CardDeclined(PaymentMethodDeclined):
     """The card was declined."""
 
-    status, code, type = 402, "card_declined", "card_error"
+    code, type = "card_declined", "card_error"
 
 
 class CardRefused(InvalidRequest):

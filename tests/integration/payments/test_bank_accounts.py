@@ -110,6 +110,50 @@ def test_what_is_wrong_with_an_account_is_said_without_its_number(
 
 
 @pytest.mark.parametrize(
+    ("account", "fields", "param"),
+    [
+        (AMERICAN, {"capture": False}, "capture"),
+        (AMERICAN, {"capture_method": "manual_multiple"}, "capture"),
+        (AMERICAN, {"currency": "eur"}, "currency"),
+        (EUROPEAN, {"currency": "usd"}, "currency"),
+    ],
+)
+def test_what_an_account_is_never_able_to_do_is_refused_before_anything_is_written(
+    account: dict[str, Any],
+    fields: dict[str, Any],
+    param: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+) -> None:
+    method = add(api, account).json["id"]
+    reply = api.pay(method, **{"currency": account["currency"], **fields})
+    error = reply.json["error"]
+    assert (reply.status, error["code"], error["param"]) == (400, "invalid_field", param)
+    made = "SELECT count(*) FROM transactions WHERE payment_method_id = %s"
+    assert owner.execute(made, [parse_typeid("pm", method)]).fetchone() == (0,)
+    assert api.pay(method, currency=account["currency"].upper()).status == 201
+
+
+def test_an_account_that_is_declined_is_no_card(api: Api, owner: psycopg.Connection[Any]) -> None:
+    method = add(api, AMERICAN).json["id"]
+    owner.execute(  # the bank has closed it
+        "DELETE FROM simulator.bank_accounts WHERE token ="
+        " (SELECT token_vault_ref FROM payment_methods WHERE id = %s)",
+        [parse_typeid("pm", method)],
+    )
+    reply = api.pay(method)
+    error = reply.json["error"]
+    assert (reply.status, error["type"]) == (402, "invalid_request_error")
+    assert (error["code"], error["decline_code"]) == (
+        "payment_method_declined",
+        "account_not_found",
+    )
+    assert "card" not in error["message"]
+    failed = api.get(f"/v1/payments/{error['payment_id']}").json
+    assert (failed["status"], failed["failure_code"]) == ("failed", "payment_method_declined")
+
+
+@pytest.mark.parametrize(
     ("body", "param"),
     [
         ({"type": "bank_account"}, "bank_account"),

@@ -64,6 +64,20 @@ def test_a_transfer_is_captured_when_it_is_confirmed(
     assert now(api, reply.json) == ("captured", None)
 
 
+def test_a_refund_that_is_decided_later_says_who_decides(
+    api: Api, later: Callable[[timedelta], None]
+) -> None:
+    card = api.pay(api.card("4000000000007726"), 5000).json
+    transfer = api.pay(account(api, "000123456789"), 5000).json
+    later(DAYS)
+    for payment, reason in ((card, "processor_pending"), (transfer, "bank_transfer")):
+        asked = api.post(f"/v1/payments/{payment['id']}/refund", {"amount": 100})
+        assert (asked.status, asked.json["pending_reason"]) == (201, None)
+        kept = api.get(f"/v1/payments/{payment['id']}/refunds").json["data"][0]
+        for refund in (asked.json["refund"], kept):
+            assert (refund["status"], refund["pending_reason"]) == ("pending", reason)
+
+
 @pytest.mark.parametrize(("number", "code"), [("000222222227", "R01"), ("000111111113", "R02")])
 def test_a_transfer_that_is_returned_fails_with_its_code(
     number: str, code: str, api: Api, later: Callable[[timedelta], None]
@@ -71,7 +85,8 @@ def test_a_transfer_that_is_returned_fails_with_its_code(
     payment = api.pay(account(api, number), 5000).json
     later(DAYS)
     assert now(api, payment) == ("failed", None)
-    assert code in str(api.get(f"/v1/payments/{payment['id']}").json)
+    failed = api.get(f"/v1/payments/{payment['id']}").json
+    assert (failed["failure_code"], failed["failure_message"]) == ("payment_method_declined", code)
 
 
 def test_a_transfer_that_gets_no_answer_is_reversed_and_fails(

@@ -3,7 +3,7 @@ SELECT * FROM transactions
  WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
 
 -- name: find_method
-SELECT id, customer_id, type, token_vault_ref AS token, fingerprint, risk, brand
+SELECT id, customer_id, type, token_vault_ref AS token, fingerprint, risk, brand, currency
   FROM payment_methods
  WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND livemode = %(livemode)s
 

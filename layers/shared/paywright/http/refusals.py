@@ -14,7 +14,7 @@ import psycopg
 
 from paywright.clock import Clock
 from paywright.db import Database, load
-from paywright.errors import CardDeclined, PaywrightError, ServiceUnavailable
+from paywright.errors import PaymentMethodDeclined, PaywrightError, ServiceUnavailable
 from paywright.http.messages import Request
 from paywright.ids import IdSource, parse_typeid, typeid
 from paywright.payments.models import Caller, RequestContext, to_json
@@ -38,7 +38,7 @@ class Refusals:
         """Write one row, unless the request is only early or came while something is away."""
         if type(refusal).status >= 500 or refusal.retry_after_s is not None:
             return
-        if isinstance(refusal, CardDeclined):
+        if isinstance(refusal, PaymentMethodDeclined):
             return  # its operation has a row of its own
         entity_type, entity_id = _entity(request, caller)
         said = {"request": f"{request.method} {request.shown_path}", "code": refusal.code}

@@ -50,7 +50,7 @@ def authorize(
 ) -> Answer:
     """Charge or hold an amount; the answer is stored under the idempotency key.
 
-    Raise CardDeclined (the failed payment stays in history, the key is free again),
+    Raise PaymentMethodDeclined (the failed payment stays in history, the key is free again),
     ProcessorUnavailable or FxRateUnavailable (nothing was charged), FxQuote… and IdempotencyKey…
     errors.
     """
@@ -104,6 +104,7 @@ class _Prepared:
 def _prepare(services: Services, caller: Caller, request: Authorize) -> _Prepared:
     method = _method(services, caller, request)
     processor = services.processors.for_method(method.type)
+    _check_possible(method, processor, request)
     payment = _new_payment(services, caller, request, method, processor)
     if request.fx_quote_id is not None:
         payment = _quoted(services, payment, request.fx_quote_id)
@@ -124,6 +125,15 @@ def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMe
     if request.customer_id is not None and request.customer_id != method.customer_id:
         raise InvalidField("The payment method is not this customer's.", param="customer_id")
     return method
+
+
+def _check_possible(method: PaymentMethod, processor: Guarded, request: Authorize) -> None:
+    """Refuse what such a method is never able to do, before anything is written."""
+    holds = request.capture_method is not CaptureMethod.AUTOMATIC
+    if holds and not processor.processor.can_hold:
+        raise InvalidField("Nothing can be held on a bank account.", param="capture")
+    if method.currency not in {None, request.amount.currency.code}:
+        raise InvalidField(f"This bank account is debited in {method.currency}.", param="currency")
 
 
 def _new_payment(

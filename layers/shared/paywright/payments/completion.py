@@ -57,7 +57,7 @@ class Decided:
     amount: Money
     final: bool
     outcome: Outcome
-    failure_code: str = "card_declined"
+    failure_code: str
     rate: Rate | None = None
     refund: Refund | None = None
     return_code: str | None = None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from paywright.errors import CardDeclined, PaymentMethodDeclined
 from paywright.fees import FeePlan
 from paywright.fx.rates import Rate
 from paywright.money import Money
@@ -52,9 +53,11 @@ def decide(
     operation: Undecided,
     outcome: Outcome,
     *,
-    failure_code: str = "card_declined",
+    failure_code: str | None = None,
 ) -> Completion | None:
     """Write an outcome; None when the operation was decided already.
+
+    `failure_code` is what a refusal of it is called, that of a decline unless said.
 
     The payment may change between being read and being written, by refunds side by side: then it
     is read again, with jitter, for some seconds. It was read before the operation was last seen
@@ -71,7 +74,7 @@ def decide(
             amount=operation.amount,
             final=operation.final,
             outcome=outcome,
-            failure_code=failure_code,
+            failure_code=failure_code or declined(payment).code,
             rate=operation.rate,
             refund=refund,
             return_code=operation.return_code,
@@ -88,6 +91,11 @@ def decide(
         if not is_undecided(services, operation.id):
             return None
     raise Contended
+
+
+def declined(payment: Payment) -> type[PaymentMethodDeclined]:
+    """The error that a decline is, by what is paid with."""
+    return CardDeclined if payment.method_type == "card" else PaymentMethodDeclined
 
 
 def is_undecided(services: Services, operation_id: UUID) -> bool:

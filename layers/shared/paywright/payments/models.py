@@ -50,7 +50,7 @@ class RequestContext:
 
 @dataclass(frozen=True, slots=True)
 class PaymentMethod:
-    """What a payment needs of a stored card."""
+    """What a payment needs of a stored card or account; `currency` is the only one it may be in."""
 
     id: UUID
     customer_id: UUID
@@ -59,6 +59,7 @@ class PaymentMethod:
     fingerprint: str
     risk: str
     brand: str | None
+    currency: str | None
 
 
 @dataclass(frozen=True, slots=True)

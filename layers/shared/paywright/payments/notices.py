@@ -20,7 +20,7 @@ from paywright.processors.registry import Guarded
 
 _MAX_ROUNDS = 100
 
-FAILURE_CODES = {Operation.AUTHORIZE: "payment_declined", Operation.REFUND: "refund_failed"}
+REFUND_FAILED = "refund_failed"
 
 
 def hear_notices(services: Services, *, limit: int = 100) -> int:
@@ -72,7 +72,7 @@ def _effect(services: Services, notice: Notice) -> bool:
 
 
 def _decided(services: Services, operation: StoredOperation, notice: Notice) -> bool:
-    code = FAILURE_CODES.get(operation.kind, "card_declined")
+    code = REFUND_FAILED if operation.kind is Operation.REFUND else None
     payment = payment_of(services, operation)
     # In this order: a payment read before its operation was still undecided has not its outcome.
     if not is_undecided(services, operation.operation_id):

@@ -13,7 +13,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from paywright.errors import (
-    CardDeclined,
     IdempotencyKeyInProgress,
     IdempotencyKeyReused,
     OperationInProgress,
@@ -32,6 +31,7 @@ from paywright.payments.deciding import (
     current_payment,
     current_refund,
     decide,
+    declined,
 )
 from paywright.payments.models import (
     LONGEST_WAIT,
@@ -90,10 +90,11 @@ class Begun:
 def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answer:
     """Ask the processor (through the breaker) and write its answer.
 
-    Raise CardDeclined, or ProcessorUnavailable when the request never left: both are recorded and
-    free the idempotency key. An unknown outcome is an answer, not an error.
+    Raise PaymentMethodDeclined, or ProcessorUnavailable when the request never left: both are
+    recorded and free the idempotency key. An unknown outcome is an answer, not an error.
     """
-    failure: type[PaywrightError] = CardDeclined
+    decline = declined(begun.payment)
+    failure: type[PaywrightError] = decline
     reply: Reply
     try:
         reply = ask()
@@ -113,7 +114,7 @@ def perform(services: Services, begun: Begun, ask: Callable[[], Reply]) -> Answe
         assert done.answer is not None
         return done.answer
     raise failure(
-        decline_code=reply.decline_code if failure is CardDeclined else None,
+        decline_code=reply.decline_code if failure is decline else None,
         payment_id=typeid("txn", begun.payment.id),
     )
 
@@ -203,7 +204,7 @@ def _answer_pending(services: Services, begun: Begun, reason: str) -> Answer:
             return answer
         return _answer_decided(services, begun)
     except ServiceUnavailable:
-        # Still true: nobody knows yet, and recovery will find out. Until then the key is in progress.
+        # Still true: nobody knows yet, and recovery will find out. Until then the key is running.
         return replace(answer, stored=False)
 
 
@@ -214,7 +215,9 @@ def _answer_decided(services: Services, begun: Begun) -> Answer:
     refund = current_refund(services, payment, begun.intent.refund_id)
     if stored is not None and stored.state == "failed":
         about = payment if refund is None else refund
-        raise CardDeclined(decline_code=about.failure_message, payment_id=typeid("txn", payment.id))
+        raise declined(payment)(
+            decline_code=about.failure_message, payment_id=typeid("txn", payment.id)
+        )
     if begun.context.idempotency_key is not None:
         key = services.store.stored_key(begun.caller, begun.context.idempotency_key)
         if key is not None and key.answer is not None:

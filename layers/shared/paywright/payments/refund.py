@@ -48,7 +48,7 @@ class RefundWanted:
 def refund(
     services: Services, caller: Caller, wanted: RefundWanted, context: RequestContext
 ) -> Answer:
-    """Give back; raise NotFound, PaymentNotRefundable, RefundExceedsCapture, CardDeclined, …"""
+    """Give back; raise NotFound, PaymentNotRefundable, RefundExceedsCapture, …"""
     begun = begin(
         services,
         caller,
