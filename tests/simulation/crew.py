@@ -42,6 +42,7 @@ def make_platform(servers: Servers, url: str, valkey_url: str) -> Platform:
             valkey_url=valkey_url,
             pii_key=_PII_KEY,
             processor_timeout_s=0.2,
+            rate_limit_per_min=1_000_000,
         )
     )
 
@@ -57,6 +58,7 @@ class Crew:
 
     platforms: Sequence[Platform]
     caller: Caller
+    api_key: str
     method: uuid.UUID
     owner: psycopg.Connection[Any]
 
@@ -137,7 +139,7 @@ def crew(servers: Servers, url: str, valkey_url: str, size: int) -> Iterator[Cre
         caller = Caller(merchant_id, key[0], False, Currency.of("usd"), None, plans)
         platforms = [make_platform(servers, url, valkey_url) for _ in range(size)]
         try:
-            yield Crew(platforms, caller, _card(platforms[0], caller), owner)
+            yield Crew(platforms, caller, merchant.api_key, _card(platforms[0], caller), owner)
         finally:
             for platform in platforms:
                 platform.database.close()
