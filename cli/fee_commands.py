@@ -80,7 +80,7 @@ def list_(merchant: Merchant = None, as_json: AsJson = False) -> None:
     from cli import database
     from cli.place import Place
     from paywright.errors import NotFound
-    from paywright.fees import PLATFORM_PLAN
+    from paywright.fees import PLATFORM_PLANS
     from paywright.merchants.fees import fee_plans
 
     place = Place.find()
@@ -94,7 +94,8 @@ def list_(merchant: Merchant = None, as_json: AsJson = False) -> None:
         return
     for plan in plans:
         print(_words(plan))
-    print(f"otherwise: {_percent(PLATFORM_PLAN)} %")
+    for plan in PLATFORM_PLANS:
+        print(f"otherwise {plan.method_type}: {_percent(plan)} %")
 
 
 def _forget(valkey_url: str | None, connection: Any, merchant_id: Any) -> None:

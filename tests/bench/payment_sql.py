@@ -25,7 +25,7 @@ from emulator.services.postgres import find_binaries
 from paywright.customers.store import Customers, NewCustomer
 from paywright.db.connection import Database, Parameters, Row, Statement
 from paywright.db.payments import PostgresPayments
-from paywright.fees import PLATFORM_PLAN
+from paywright.fees import PLATFORM_PLANS
 from paywright.ids import parse_typeid
 from paywright.merchants.create import create_merchant
 from paywright.money import Currency, Money
@@ -149,7 +149,7 @@ def _payer(url: str, platform: Platform) -> tuple[Caller, uuid.UUID]:
             )
             known = connection.execute("SELECT merchant_id, id, NULL FROM api_keys").fetchone()
     assert known is not None
-    caller = Caller(known[0], known[1], False, _USD, None, (PLATFORM_PLAN,))
+    caller = Caller(known[0], known[1], False, _USD, None, PLATFORM_PLANS)
     return caller, known[2] or _card(platform, caller)
 
 

@@ -11,6 +11,9 @@ from typing import Literal
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from paywright.fees import SIMULATED_COSTS, CostPlan
+from paywright.money import MAX_AMOUNT_MINOR, Currency
+
 
 class Settings(BaseSettings):
     """The settings of one function.
@@ -48,6 +51,10 @@ class Settings(BaseSettings):
     webhook_allow_private_addresses: bool = False
 
     processor_timeout_s: float = Field(default=5, gt=0, le=20)
+    processor_costs: tuple[CostPlan, ...] = Field(
+        default=SIMULATED_COSTS,
+        description="What processors keep of captures, as JSON (docs/ledger.md).",
+    )
     simulator_latency_ms: int = Field(
         default=0, ge=0, le=20_000, description="How long the simulated processors take to answer."
     )
@@ -82,6 +89,7 @@ class Settings(BaseSettings):
         ):
             if (getattr(self, value) is None) == (getattr(self, arn) is None):
                 raise ValueError(f"set exactly one of {value.upper()} and {arn.upper()}")
+        _check_costs(self.processor_costs)
         if self.environment == "production" and self.webhook_allow_private_addresses:
             raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
         rates = self.fx_rates_url and self.fx_rates_url.get_secret_value()
@@ -96,3 +104,28 @@ class Settings(BaseSettings):
                 "SIMULATOR_LATENCY_MS and SIMULATOR_FAILURE_RATE are for local mode only"
             )
         return self
+
+
+def _check_costs(plans: tuple[CostPlan, ...]) -> None:
+    """Raise ValueError for a plan that cannot be meant."""
+    seen = set()
+    for plan in plans:
+        where = f"PROCESSOR_COSTS: {plan.processor}, {plan.method_type}, {plan.currency}"
+        if plan.method_type not in {"card", "bank_account"}:
+            raise ValueError(f"{where}: method_type is card or bank_account")
+        amounts = (plan.fixed_amount, plan.at_most or 0)
+        if not 0 <= plan.basis_points <= 10_000:
+            raise ValueError(f"{where}: basis_points are 0 to 10000")
+        if not all(0 <= amount <= MAX_AMOUNT_MINOR for amount in amounts):
+            raise ValueError(f"{where}: amounts are 0 to {MAX_AMOUNT_MINOR}")
+        if plan.currency == "*" and (plan.fixed_amount or plan.at_most is not None):
+            # 30 would be $0.30 and ¥30 and 0.030 dinars at once.
+            raise ValueError(
+                f"{where}: fixed_amount and at_most need a currency; * has a share only"
+            )
+        if plan.currency != "*" and Currency.of(plan.currency).code != plan.currency:
+            raise ValueError(f"{where}: write the currency in small letters")
+        key = (plan.processor, plan.method_type, plan.currency)
+        if key in seen:
+            raise ValueError(f"{where}: there are two plans")
+        seen.add(key)

@@ -12,6 +12,7 @@ from paywright.clock import Clock, business_clock
 from paywright.db import Database
 from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
+from paywright.fees import CostPlan
 from paywright.fraud.scorer import CacheScorer
 from paywright.fx.current import CurrentRates
 from paywright.fx.quotes import Quotes
@@ -69,6 +70,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     scoring = Cache(valkey_url, timeout_ms=settings.fraud_budget_ms, prefix=cache_prefix)
     pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
     processors = _processors(settings, database, valkey, clock, pii_key)
+    _check_processors(settings.processor_costs, processors)
     rates = _rates(settings, valkey, clock)
     quotes = Quotes(database, rates, clock, ids)
     services = Services(
@@ -77,6 +79,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         fraud=CacheScorer(scoring),
         rates=rates,
         quotes=quotes,
+        cost_plans=settings.processor_costs,
         clock=clock,
         ids=ids,
         recovery_delay=_LONGEST_REQUEST
@@ -128,6 +131,15 @@ def _processors(
         ),
         {"card": cards.name, "bank_account": banks.name},
     )
+
+
+def _check_processors(plans: tuple[CostPlan, ...], processors: Processors) -> None:
+    known = sorted(each.name for each in processors)
+    for plan in plans:
+        if plan.processor not in known:
+            raise ValueError(
+                f"PROCESSOR_COSTS: {plan.processor} is no processor; there are {', '.join(known)}"
+            )
 
 
 def _rates(settings: Settings, cache: Cache, clock: Clock) -> CurrentRates:

@@ -258,7 +258,9 @@ def test_fees_are_agreed_and_noted(
 ) -> None:
     mine = ("--merchant", merchant[1])
     fees = ("merchant", "fees")
-    assert command.run(*fees, "list", *mine).stdout == "otherwise: 2.9 %\n"
+    assert command.run(*fees, "list", *mine).stdout == (
+        "otherwise card: 2.9 %\notherwise bank_account: 1 %\n"
+    )
     plan = ("--method", "card", "--currency", "USD", "--percent", "2.45", "--fixed", "30")
     done = command.run(*fees, "set", *mine, *plan)
     assert done.stdout == "Agreed: card, usd: 2.45 % + 0.30 usd.\n"

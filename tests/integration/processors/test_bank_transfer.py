@@ -140,8 +140,3 @@ def test_a_token_shows_little(banks: BankTransfers) -> None:
     assert one.token != two.token
     assert one.fingerprint == two.fingerprint
     assert one.fingerprint != banks.tokenize(european("DE89370400440532013000")).fingerprint
-
-
-def test_it_costs_no_more_than_five(banks: BankTransfers) -> None:
-    assert banks.cost(usd(10_000)) == usd(80)
-    assert banks.cost(usd(10_000_000)) == usd(500)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paywright.fees import PLATFORM_PLAN, FeePlan, fee_of
 from paywright.ledger import postings
 from paywright.ledger.postings import Conversion, Journal
 from paywright.money import Currency, Money
@@ -65,11 +64,3 @@ def test_a_hold_and_its_release_cancel_out() -> None:
 def test_a_fee_above_the_capture_is_a_defect() -> None:
     with pytest.raises(AssertionError, match="negative"):
         postings.capture(Money(5, USD), processor="p", cost=Money(0, USD), fee=Money(6, USD))
-
-
-def test_fees_go_by_currency_then_by_the_plan_for_all_then_by_the_platforms() -> None:
-    plans = (FeePlan("card", "usd", 100, 30), FeePlan("card", "*", 200, 0))
-    assert fee_of(Money(10_000, USD), plans, "card").total.amount == 130
-    assert fee_of(Money(10_000, EUR), plans, "card").total.amount == 200
-    assert fee_of(Money(10_000, EUR), (), "card").total.amount == PLATFORM_PLAN.basis_points
-    assert fee_of(Money(10, USD), plans, "card").total.amount == 10, "never more than the amount"

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from paywright.clock import rfc3339
-from paywright.fees import FeePlan
+from paywright.fees import CostPlan, FeePlan
 from paywright.fx.rates import Rate
 from paywright.ids import IdSource, typeid
 from paywright.ledger.postings import Journal
@@ -26,7 +26,7 @@ from paywright.payments.models import (
     to_json,
 )
 from paywright.payments.states import Operation, Status, failed
-from paywright.processors.base import Approved, Declined, Outcome, Processor
+from paywright.processors.base import Approved, Declined, Outcome
 
 KEY_LIFETIME = timedelta(hours=24)
 CREATES = frozenset({Operation.AUTHORIZE, Operation.REFUND})
@@ -67,7 +67,7 @@ class Decided:
 class Circumstances:
     """What an outcome is judged by: whose it is, what it costs, how long a hold lasts, the time."""
 
-    processor: Processor
+    cost_plans: tuple[CostPlan, ...]
     fee_plans: tuple[FeePlan, ...]
     lifetime: timedelta
     origin: Origin
@@ -177,7 +177,7 @@ def _success(payment: Payment, decided: Decided, around: Circumstances) -> Effec
             rate=decided.rate,
             refund=decided.refund,
             return_code=decided.return_code,
-            processor=around.processor,
+            cost_plans=around.cost_plans,
             fee_plans=around.fee_plans,
             now=around.now,
         ),

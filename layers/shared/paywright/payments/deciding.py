@@ -80,7 +80,7 @@ def decide(
             return_code=operation.return_code,
         )
         try:
-            completion = conclude(payment, decided, _circumstances(services, payment, operation))
+            completion = conclude(payment, decided, _circumstances(services, operation))
         except Refused as refused:
             if not is_undecided(services, operation.id):
                 return None
@@ -120,9 +120,9 @@ def current_refund(services: Services, payment: Payment, refund_id: UUID | None)
     return refund
 
 
-def _circumstances(services: Services, payment: Payment, operation: Undecided) -> Circumstances:
+def _circumstances(services: Services, operation: Undecided) -> Circumstances:
     return Circumstances(
-        processor=services.processors.named(payment.processor).processor,
+        cost_plans=services.cost_plans,
         fee_plans=operation.fee_plans,
         lifetime=operation.lifetime,
         origin=operation.origin,

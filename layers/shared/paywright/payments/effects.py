@@ -6,14 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from paywright.fees import FeePlan, fee_of, fixed_fee, gives_back
+from paywright.fees import CostPlan, FeePlan, cost_of, fee_of, fixed_fee, gives_back
 from paywright.fx.rates import Rate, convert, refund_share
 from paywright.ledger import postings
 from paywright.ledger.postings import Conversion, Journal, Refunding
 from paywright.money import Money
 from paywright.payments.models import Payment, Refund, RefundStatus
 from paywright.payments.states import CaptureMethod, Facts, Operation, Status, succeeded
-from paywright.processors.base import Processor
 
 BANK_RETURN = "bank_return"
 """The fee plan's method type for a transfer that came back."""
@@ -31,7 +30,7 @@ class Success:
     rate: Rate | None
     refund: Refund | None
     return_code: str | None
-    processor: Processor
+    cost_plans: tuple[CostPlan, ...]
     fee_plans: tuple[FeePlan, ...]
     now: datetime
 
@@ -125,7 +124,7 @@ def _captured(payment: Payment, success: Success) -> Effect:
     journal = postings.capture(
         captured,
         processor=payment.processor,
-        cost=success.processor.cost(captured),
+        cost=cost_of(captured, success.cost_plans, payment.processor, payment.method_type),
         fee=fee.total,
         held=payment.money(held) if was_held else None,
         conversion=conversion,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from paywright.clock import Clock
 from paywright.errors import ProcessorUnavailable
+from paywright.fees import CostPlan
 from paywright.fx.rates import Rate
 from paywright.ids import IdSource
 from paywright.payments.models import Payment
@@ -30,6 +31,7 @@ class Services:
     fraud: FraudScorer
     rates: RateSource
     quotes: QuoteStore
+    cost_plans: tuple[CostPlan, ...]
     clock: Clock
     ids: IdSource
     recovery_delay: timedelta  # until an undecided operation is looked up

@@ -32,13 +32,11 @@ from paywright.processors.memory import Kind, Later, Memory, Recorded, Verdict
 from paywright.processors.test_accounts import bank_of, scenario_of
 
 _SQL = load(__file__)
-_COST_BASIS_POINTS = 80
-_COST_AT_MOST = 500  # minor units; both of its currencies have two decimals
 _CURRENCIES: Mapping[str, str] = {"ach": "usd", "sepa": "eur"}
 
 
 class BankTransfers:
-    """The simulated processor of test mode's bank accounts: 0.8 % of an amount, at most 5.00.
+    """The simulated processor of test mode's bank accounts.
 
     `business_days` is how long each scheme takes to confirm or return a transfer.
     """
@@ -144,10 +142,6 @@ class BankTransfers:
     def acknowledge(self, operation_ids: list[UUID]) -> None:
         """Tell these no more."""
         self._memory.acknowledge(operation_ids)
-
-    def cost(self, amount: Money) -> Money:
-        """0.8 % of the amount, at most 5.00."""
-        return Money(min(amount.share(_COST_BASIS_POINTS).amount, _COST_AT_MOST), amount.currency)
 
     def _course(self, scenario: str, scheme: Scheme) -> tuple[Later, ...]:
         kind, _, code = scenario.partition(":")

@@ -174,7 +174,3 @@ class Processor(Protocol):
     def acknowledge(self, operation_ids: list[UUID]) -> None:
         """Take note that these were heard: they are not told again."""
         ...
-
-    def cost(self, amount: Money) -> Money:
-        """What it charges for taking an amount."""
-        ...

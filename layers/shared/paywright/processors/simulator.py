@@ -42,7 +42,6 @@ from paywright.processors.memory import (
 from paywright.processors.test_cards import brand_of, luhn_valid, scenario_of
 
 _SQL = load(__file__)
-_COST_BASIS_POINTS = 180
 _SLOW_S = 3.0
 _REFUND_FAILURE = "expired_or_canceled_card"
 
@@ -171,10 +170,6 @@ class Simulator:
     def acknowledge(self, operation_ids: list[UUID]) -> None:
         """Tell these no more."""
         self._memory.acknowledge(operation_ids)
-
-    def cost(self, amount: Money) -> Money:
-        """1.8 % of the amount."""
-        return amount.share(_COST_BASIS_POINTS)
 
     def _answer(self, done: Recorded, fate: Fate | None, *, times_out: str) -> Reply:
         if fate is not None or (done.is_new and done.scenario == times_out):
