@@ -15,6 +15,16 @@ from paywright.fees import SIMULATED_COSTS, CostPlan
 from paywright.money import MAX_AMOUNT_MINOR, Currency
 
 
+class LogSettings(BaseSettings):
+    """What says how loud a function is, and what it is called; AWS_LAMBDA_LOG_LEVEL is Lambda's."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    log_level: str = "INFO"
+    aws_lambda_log_level: str | None = None
+    powertools_service_name: str = "service_undefined"
+
+
 class Settings(BaseSettings):
     """The settings of one function.
 

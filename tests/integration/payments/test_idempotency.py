@@ -173,7 +173,7 @@ def test_parallel_requests_with_one_key_charge_once(
             f"r{number}",
             None,
         )
-        method = parse_typeid("pm", request.json()["payment_method_id"])
+        method = parse_typeid("pm", request.document["payment_method_id"])
         assert method is not None
         wanted = Authorize(
             money_of(100, "usd"), method, None, CaptureMethod.AUTOMATIC, False, None, {}

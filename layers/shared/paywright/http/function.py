@@ -1,18 +1,21 @@
-"""A function behind the HTTP API: Powertools routes the event, we answer in one manner."""
+"""A function behind the HTTP API: finds the endpoint of an event, answers in one manner."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from collections.abc import Callable
 from typing import Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from aws_lambda_powertools.event_handler import Response as PowertoolsResponse
-
-from paywright.errors import PaywrightError
+from paywright.errors import NotFound, PaywrightError
 from paywright.http.messages import Request, Response, new_request_id
-from paywright.observability import get_logger
+from paywright.observability import get_logger, log_request
 
 Endpoint = Callable[..., Response]
+
+_PARAMETER = re.compile(r"<(\w+)>")
+_NOT_JSON = b"\xff"
 
 
 class ApiFunction:
@@ -23,75 +26,76 @@ class ApiFunction:
     """
 
     def __init__(self) -> None:
-        self._resolver = APIGatewayHttpResolver()
+        self._routes: list[tuple[re.Pattern[str], Endpoint]] = []
 
     def post(self, path: str) -> Callable[[Endpoint], Endpoint]:
         """Serve POST requests of a path such as `/v1/payments/<payment_id>`."""
+        pattern = re.compile(_PARAMETER.sub(r"(?P<\1>[^/]+)", path))
 
         def register(endpoint: Endpoint) -> Endpoint:
-            def route(**parameters: str) -> PowertoolsResponse[str]:
-                request = self._request()
-                response = answer(request, lambda: endpoint(request, **parameters))
-                return PowertoolsResponse(
-                    status_code=response.status,
-                    body=response.body,
-                    headers=dict(response.headers),
-                )
-
-            self._resolver.post(path)(route)
+            self._routes.append((pattern, endpoint))
             return endpoint
 
         return register
 
-    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    def __call__(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
         """The Lambda handler."""
-        return self._resolver.resolve(event, context)
+        request = _request(event)
+        response = answer(request, lambda: self._serve(request))
+        return {
+            "statusCode": response.status,
+            "body": response.body,
+            "isBase64Encoded": False,
+            "headers": response.headers,
+        }
 
-    def _request(self) -> Request:
-        event = self._resolver.current_event
-        http = event.raw_event["requestContext"]["http"]
-        try:
-            # Powertools decodes base64 to text; a body that is not UTF-8 is not JSON either.
-            body = (event.decoded_body or "").encode()
-        except UnicodeDecodeError:
-            body = b"\xff"
-        return Request(
-            method=http["method"],
-            path=event.raw_event["rawPath"],
-            headers=event.raw_event.get("headers") or {},
-            body=body,
-            request_id=event.raw_event["requestContext"].get("requestId") or new_request_id(),
-            source_ip=http.get("sourceIp"),
-        )
+    def _serve(self, request: Request) -> Response:
+        if request.method == "POST":
+            for pattern, endpoint in self._routes:
+                if match := pattern.fullmatch(request.path):
+                    return endpoint(request, **match.groupdict())
+        raise NotFound
 
 
 def answer(request: Request, serve: Callable[[], Response]) -> Response:
     """Serve a request and turn every error into the response that the conventions fix."""
-    logger = get_logger()
+    ids = {"request_id": request.request_id, "trace_id": request.trace_id}
     try:
         response = serve()
     except PaywrightError as error:
         if type(error).status >= 500:
-            logger.error(
-                "request failed",
-                extra={"code": error.code, **_ids(request)},
-                exc_info=error,
-            )
+            extra = {"code": error.code, **ids}
+            get_logger().error("request failed", extra=extra, exc_info=error)
         response = Response.of_error(error, request)
     except Exception:
-        logger.exception("request failed", extra=_ids(request))
+        get_logger().exception("request failed", extra=ids)
         response = Response.of_error(PaywrightError(), request)
-    logger.info(
-        "request",
-        extra={
-            "method": request.method,
-            "path": request.shown_path,
-            "status": response.status,
-            **_ids(request),
-        },
-    )
+    log_request(method=request.method, path=request.shown_path, status=response.status, **ids)
     return response.with_standard_headers(request)
 
 
-def _ids(request: Request) -> dict[str, str]:
-    return {"request_id": request.request_id, "trace_id": request.trace_id}
+def _request(event: dict[str, Any]) -> Request:
+    around = event["requestContext"]
+    http = around["http"]
+    stage = around.get("stage", "$default")
+    return Request(
+        method=http["method"],
+        # A stage with a name stands before the path.
+        path=event["rawPath"]
+        if stage == "$default"
+        else event["rawPath"].removeprefix(f"/{stage}"),
+        headers=event.get("headers") or {},
+        body=_body(event),
+        request_id=around.get("requestId") or new_request_id(),
+        source_ip=http.get("sourceIp"),
+    )
+
+
+def _body(event: dict[str, Any]) -> bytes:
+    body: str = event.get("body") or ""
+    if not event.get("isBase64Encoded"):
+        return body.encode(errors="surrogatepass")  # half a character is found out as no JSON
+    try:
+        return base64.b64decode(body)
+    except (binascii.Error, ValueError):
+        return _NOT_JSON  # the gateway makes none such; whatever it is, it is no JSON

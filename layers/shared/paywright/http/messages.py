@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -39,9 +40,9 @@ _PRINTABLE = re.compile(r"^[\x20-\x7e]{1,255}$")
 _KNOWN = re.compile(r"v1|[a-z_]{0,32}|[a-z]{2,3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
-    """One request; header names are lower-case."""
+    """One request; header names are lower-case. What it says is read once."""
 
     method: str
     path: str
@@ -50,7 +51,7 @@ class Request:
     request_id: str
     source_ip: str | None
 
-    @property
+    @cached_property
     def trace_id(self) -> str:
         """The caller's W3C trace id, or the gateway's, or one made from the request's own id."""
         if match := _TRACEPARENT.match(self.headers.get("traceparent", "")):
@@ -59,7 +60,8 @@ class Request:
             return match[1] + match[2]
         return hashlib.sha256(self.request_id.encode()).hexdigest()[:32]
 
-    def json(self) -> Any:
+    @cached_property
+    def document(self) -> Any:
         """The body as JSON; raise BodyTooLarge, NotJson or MalformedJson."""
         if len(self.body) > MAX_BODY_BYTES:
             raise BodyTooLarge
@@ -67,13 +69,13 @@ class Request:
         if media_type.strip().lower() != "application/json":
             raise NotJson
         try:
-            return json.loads(self.body, parse_constant=_refuse_constant)
+            return _decode(self.body.decode(json.detect_encoding(self.body), "surrogatepass"))
         except (ValueError, RecursionError) as error:
             raise MalformedJson from error
 
     def parse(self, model: type[ModelT], *, optional: bool = False) -> ModelT:
         """The body as a model; raise InvalidField naming the first field that is wrong."""
-        document = {} if optional and not self.body else self.json()
+        document = {} if optional and not self.body else self.document
         try:
             return model.model_validate(document)
         except ValidationError as error:
@@ -90,7 +92,7 @@ class Request:
             raise IdempotencyKeyInvalid
         return key
 
-    @property
+    @cached_property
     def shown_path(self) -> str:
         """The path as it may be written down: whatever is no word and no id of ours is left out.
 
@@ -104,8 +106,7 @@ class Request:
         It is stored, and a body may be a card: whoever tried all numbers against a digest without
         a key would find it.
         """
-        document = self.json() if self.body else None
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        canonical = _canonical(self.document if self.body else None)
         return hmac.digest(key, f"{self.method} {self.path}\n{canonical}".encode(), "sha256")
 
 
@@ -157,13 +158,17 @@ def check_amount(amount: int, *, param: str = "amount") -> None:
         raise AmountOutOfRange(param=param)
 
 
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def new_request_id() -> str:
     """A request id where the gateway gave none."""
     return f"req_{secrets.token_hex(12)}"
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _invalid_field(error: ValidationError) -> InvalidField:

@@ -416,7 +416,10 @@ def pending_reason(payment: Payment) -> str:
 
 def to_json(value: Any) -> str:
     """JSON text as the API writes it: compact, UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return _encode(value)
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _optional_id(prefix: str, uuid: UUID | None) -> str | None:
