@@ -238,6 +238,7 @@ _LINES: dict[str, list[tuple[str, str, int]]] = {
                 "refunded_amount": 300,
                 "settlement_amount": 900,
                 "settlement_refunded_amount": 300,
+                "fee_share_amount": 3,
                 "fee_returned_amount": 3,
             },
             [
@@ -308,7 +309,10 @@ def test_a_converted_payment_agrees_on_both_sides(
             "settlement_refunded_amount = 1",
             "its settlement_refunded_amount is 1, in the ledger it is 0",
         ),
-        ("fee_returned_amount = 1", "its fee_returned_amount is 1, in the ledger it is 0"),
+        (
+            "fee_share_amount = 1, fee_returned_amount = 1",
+            "its fee_returned_amount is 1, in the ledger it is 0",
+        ),
         ("refunded_amount = 1", "its refunded_amount is 1, in the ledger it is 0"),
         ("settlement_amount = NULL", "its settlement_amount is 0, in the ledger it is 1000"),
         ("amount = 1500, status = 'authorized'", "its held amount is 500, in the ledger it is 0"),
