@@ -65,14 +65,20 @@ class Cache:
 
         Where no answer came in time it may have run, or run yet: `undo` is sent after it.
         """
-        digest = self._digests.get(source)
-        if digest is None:
-            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-            self._digests[source] = digest
-        (reply,) = self._replies((("EVALSHA", digest, len(keys), *keys, *arguments),), undo)
-        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
-            (reply,) = self._replies((("EVAL", source, len(keys), *keys, *arguments),), undo)
-        return _checked(reply)
+        return self._with_script((), source, keys, arguments, undo)[-1]
+
+    def get_and_script(
+        self,
+        key: str,
+        source: str,
+        keys: list[str],
+        arguments: list[str | bytes | int],
+        *,
+        undo: Command | None = None,
+    ) -> tuple[bytes | None, Any]:
+        """The value of a key, and then what a script says, in one round trip."""
+        value, reply = self._with_script((("GET", key),), source, keys, arguments, undo)
+        return value, reply
 
     def send(self, *commands: Command) -> list[Any]:
         """Send commands in one round trip and return their replies."""
@@ -91,6 +97,24 @@ class Cache:
         if self._wire is not None:
             self._wire.close()
             self._wire = None
+
+    def _with_script(
+        self,
+        before: tuple[Command, ...],
+        source: str,
+        keys: list[str],
+        arguments: list[str | bytes | int],
+        undo: Command | None,
+    ) -> list[Any]:
+        digest = self._digests.get(source)
+        if digest is None:
+            digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+            self._digests[source] = digest
+        by_digest = ("EVALSHA", digest, len(keys), *keys, *arguments)
+        *others, reply = self._replies((*before, by_digest), undo)
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOSCRIPT"):
+            (reply,) = self._replies((("EVAL", source, len(keys), *keys, *arguments),), undo)
+        return [_checked(each) for each in (*others, reply)]
 
     def _replies(self, commands: tuple[Command, ...], undo: Command | None = None) -> list[Any]:
         return self._through(lambda wire: wire.send(commands, undo))

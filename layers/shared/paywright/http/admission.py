@@ -1,7 +1,7 @@
 """Who may send what: API keys, rate limits and idempotency keys, before a service is called.
 
-Valkey answers all of it in two round trips. When it is away PostgreSQL does the same, slower: the
-key's own row in T1 is then the lock.
+Valkey answers all of it in two round trips, and in one for a caller who was here before. When it is
+away PostgreSQL does the same, slower: the key's own row in T1 is then the lock.
 """
 
 from __future__ import annotations
@@ -14,37 +14,31 @@ import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 from paywright.cache import Away, Cache, expiry
 from paywright.cache.wire import Command
 from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
-    ApiKeyInvalid,
-    ApiKeyMissing,
     IdempotencyKeyInProgress,
-    MerchantNotActive,
     PaywrightError,
     RateLimited,
 )
 from paywright.events.wake import wake_commands
-from paywright.fees import FeePlan
+from paywright.http.callers import Callers, Remembered, key_digest
 from paywright.http.messages import Request, Response
 from paywright.http.refusals import Refusals
 from paywright.ids import IdSource
-from paywright.money import Currency
 from paywright.payments.models import Answer, Caller, RequestContext, StoredKey
 from paywright.payments.operation import replay
 
 _SQL = load(__file__)
 _ADMISSION = Path(__file__).with_suffix(".lua").read_text()
 _RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
-_CALLER_TTL_MS = 300_000
 _ANSWER_TTL_MS = 86_400_000
 _LOCK_MS = 30_000
 _WINDOW_MS = 60_000
@@ -77,6 +71,18 @@ class Admission:
     lock_token: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the admission script is given; `token` names the lock that it takes."""
+
+    now_ms: int
+    limit: int
+    token: str
+    keys: list[str]
+    arguments: list[str | bytes | int]
+    undo: Command
+
+
 def fingerprint_key(pii_key: str) -> bytes:
     """The key of requests' fingerprints, which serves for nothing else."""
     return hmac.digest(pii_key.encode(), b"idempotency fingerprint", "sha256")
@@ -100,59 +106,19 @@ class Gate:
         self._clock = clock
         self._default_limit = default_limit
         self._fingerprint_key = fingerprint_key(pii_key)
+        self._callers = Callers(database, cache, clock)
         self._refusals = Refusals(database, clock, ids)
 
     def authenticate(self, request: Request) -> Caller:
         """The merchant of the API key; raise ApiKeyMissing, ApiKeyInvalid or MerchantNotActive."""
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key.strip():
-            raise ApiKeyMissing
-        digest = hashlib.sha256(key.strip().encode()).digest()
-        cache_key = self._cache.key("caller", digest.hex())
-        try:
-            cached = self._cache.get(cache_key)
-        except Away:
-            cached = None
-        now = self._clock.now()
-        known = None if cached is None else expiry.still(cached, now)
-        if known is not None:
-            return _caller_from_json(known)
-        row = self._database.one(_SQL["find_caller"], {"key_hash": digest})
-        if row is None:
-            raise ApiKeyInvalid
-        if row.pop("status") != "active":
-            raise MerchantNotActive
-        caller = Caller(
-            **row
-            | {
-                "settlement_currency": Currency.of(row["settlement_currency"]),
-                "fee_plans": tuple(FeePlan(**plan) for plan in row["fee_plans"]),
-            }
-        )
-        with suppress(Away):  # the next request asks the database again
-            value = expiry.until(_caller_to_json(caller), now, ttl_ms=_CALLER_TTL_MS)
-            self._cache.set(cache_key, value, ttl_ms=_CALLER_TTL_MS)
-        return caller
+        return self._callers.find(key_digest(request))
 
     def admit(self, request: Request, caller: Caller, *, key_required: bool = False) -> Admission:
         """Count the request and take its idempotency key's lock.
 
         Raise RateLimited, IdempotencyKeyInProgress, IdempotencyKeyReused or a key's own errors.
         """
-        writes = request.method == "POST"
-        key = request.idempotency_key(required=key_required) if writes else None
-        context = RequestContext(
-            idempotency_key=key,
-            fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),
-            trace_id=request.trace_id,
-            ip_address=request.source_ip,
-            user_agent=request.headers.get("user-agent", "")[:255] or None,
-        )
-        token = secrets.token_hex(8)
-        try:
-            return self._admit_by_cache(caller, context, token)
-        except Away:
-            return self._admit_by_database(caller, context, token)
+        return self._admit(caller, self._context(request, key_required=key_required), _new_token())
 
     def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
         """Remember an answer, give the lock back and wake the relay; nobody waits for it."""
@@ -181,8 +147,7 @@ class Gate:
         key_required: bool = False,
     ) -> Response:
         """Let a request in, have it served, and see it out whatever comes of it."""
-        caller = self.authenticate(request)
-        admission = self.admit(request, caller, key_required=key_required)
+        caller, admission = self._let_in(request, key_required=key_required)
         answer = admission.answer
         if answer is None:
             try:
@@ -196,14 +161,79 @@ class Gate:
                     self.finish(caller, admission, answer)
         return Response.of(answer, admission.quota.headers())
 
-    def _admit_by_cache(self, caller: Caller, context: RequestContext, token: str) -> Admission:
+    def _let_in(self, request: Request, *, key_required: bool) -> tuple[Caller, Admission]:
+        """Authenticate and admit: in one round trip whoever was here before, else in two."""
+        digest = key_digest(request)
+        # One token for both ways: whichever took the lock, it is given back at the end.
+        token = _new_token()
+        known = self._callers.remembered(digest)
+        context = None
+        if known is not None:
+            with suppress(PaywrightError):  # whose key it is comes before what is wrong with it
+                context = self._context(request, key_required=key_required)
+        if known is not None and context is not None:
+            admission = self._admit_again(digest, known, context, token)
+            if admission is not None:
+                return known.caller, admission
+        caller = self._callers.find(digest)
+        context = context or self._context(request, key_required=key_required)
+        return caller, self._admit(caller, context, token)
+
+    def _context(self, request: Request, *, key_required: bool) -> RequestContext:
+        """What is known of a request; raise its idempotency key's own errors."""
+        writes = request.method == "POST"
+        key = request.idempotency_key(required=key_required) if writes else None
+        return RequestContext(
+            idempotency_key=key,
+            fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),
+            trace_id=request.trace_id,
+            ip_address=request.source_ip,
+            user_agent=request.headers.get("user-agent", "")[:255] or None,
+        )
+
+    def _admit_again(
+        self, digest: bytes, known: Remembered, context: RequestContext, token: str
+    ) -> Admission | None:
+        """Admit a caller that is remembered; None where Valkey does not say the same any more.
+
+        The request has then been counted once already, and the lock that it took is given back.
+        """
+        asked = self._admission_of(known.caller, context, token)
+        try:
+            cached, reply = self._cache.get_and_script(
+                self._callers.cache_key(digest),
+                _ADMISSION,
+                asked.keys,
+                asked.arguments,
+                undo=asked.undo,
+            )
+        except Away:
+            return None
+        if self._callers.confirms(known, cached):
+            return _admitted(asked, context, reply)
+        if reply[0] == b"admitted":
+            with suppress(Away):
+                self._cache.post(asked.undo)
+        return None
+
+    def _admit(self, caller: Caller, context: RequestContext, token: str) -> Admission:
+        asked = self._admission_of(caller, context, token)
+        try:
+            reply = self._cache.script(_ADMISSION, asked.keys, asked.arguments, undo=asked.undo)
+        except Away:
+            return self._admit_by_database(caller, context, token)
+        return _admitted(asked, context, reply)
+
+    def _admission_of(self, caller: Caller, context: RequestContext, token: str) -> _Asked:
         limit = caller.rate_limit_per_min or self._default_limit
         now_ms = time.time_ns() // 1_000_000
         answer_key, lock_key = self._key_names(caller, context)
-        state, remaining, reset_ms, *rest = self._cache.script(
-            _ADMISSION,
-            [self._cache.merchant_key(caller.merchant_id, "rate"), answer_key, lock_key],
-            [
+        return _Asked(
+            now_ms=now_ms,
+            limit=limit,
+            token=token,
+            keys=[self._cache.merchant_key(caller.merchant_id, "rate"), answer_key, lock_key],
+            arguments=[
                 now_ms,
                 _WINDOW_MS,
                 limit,
@@ -216,15 +246,6 @@ class Gate:
             # A lock that was taken, and told of too late, would keep its own request's retry out.
             undo=_release(lock_key, token),
         )
-        quota = Quota(limit, remaining, max(1, -(-(reset_ms - now_ms) // 1000)))
-        if state == b"limited":
-            raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
-        if state == b"answered":
-            stored = _stored_from_json(rest[0].partition(b" ")[2])
-            return Admission(context, quota, answer=replay(stored, context))
-        if state == b"locked":
-            raise IdempotencyKeyInProgress(retry_after_s=1)
-        return Admission(context, quota, lock_token=_needed(token, context))
 
     def _admit_by_database(self, caller: Caller, context: RequestContext, token: str) -> Admission:
         limit = caller.rate_limit_per_min or self._default_limit
@@ -257,6 +278,24 @@ def _needed(token: str, context: RequestContext) -> str | None:
     return None if context.idempotency_key is None else token
 
 
+def _new_token() -> str:
+    return secrets.token_hex(8)
+
+
+def _admitted(asked: _Asked, context: RequestContext, reply: list[Any]) -> Admission:
+    """What the script's reply means; raise what keeps the request out."""
+    state, remaining, reset_ms, *rest = reply
+    quota = Quota(asked.limit, remaining, max(1, -(-(reset_ms - asked.now_ms) // 1000)))
+    if state == b"limited":
+        raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
+    if state == b"answered":
+        stored = _stored_from_json(rest[0].partition(b" ")[2])
+        return Admission(context, quota, answer=replay(stored, context))
+    if state == b"locked":
+        raise IdempotencyKeyInProgress(retry_after_s=1)
+    return Admission(context, quota, lock_token=_needed(asked.token, context))
+
+
 def _answer_to_json(context: RequestContext, answer: Answer) -> str:
     fingerprint = base64.b64encode(context.fingerprint).decode()
     return json.dumps({"fingerprint": fingerprint, "status": answer.status, "body": answer.body})
@@ -266,28 +305,3 @@ def _stored_from_json(text: bytes) -> StoredKey:
     stored = json.loads(text)
     answer = Answer(stored["status"], stored["body"])
     return StoredKey(base64.b64decode(stored["fingerprint"]), answer)
-
-
-def _caller_to_json(caller: Caller) -> str:
-    return json.dumps(
-        {
-            **asdict(caller),
-            "merchant_id": caller.merchant_id.hex,
-            "api_key_id": caller.api_key_id.hex,
-            "settlement_currency": caller.settlement_currency.code,
-        }
-    )
-
-
-@lru_cache(maxsize=1024)  # the same merchants come again and again, as the same text
-def _caller_from_json(text: bytes) -> Caller:
-    fields = json.loads(text)
-    return Caller(
-        **fields
-        | {
-            "merchant_id": UUID(fields["merchant_id"]),
-            "api_key_id": UUID(fields["api_key_id"]),
-            "settlement_currency": Currency.of(fields["settlement_currency"]),
-            "fee_plans": tuple(FeePlan(**plan) for plan in fields["fee_plans"]),
-        }
-    )
