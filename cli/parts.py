@@ -17,6 +17,10 @@ from emulator.services.server import Server, environment
 # The way of a first payment, so that it does not wait for interpreters to start.
 _PREWARMED = ("authorize", "merchant", "webhook")
 
+# What the template reserves for `authorize`: one environment waits for each payment that is at a
+# slow processor, however idle the machine is.
+_MOST_ENVIRONMENTS = 40
+
 
 class Receiver(Server):
     """The webhook receiver."""
@@ -104,6 +108,7 @@ class Emulator(Server):
                 *("--clock-file", str(self._clock_file)),
                 *("--state-file", str(self._state_file)),
                 *("--log-format", "json"),
+                *("--max-environments", str(_MOST_ENVIRONMENTS)),
                 *(f"--prewarm={name}=1" for name in _PREWARMED),
             ],
             log=self.log,

@@ -12,7 +12,7 @@ from paywright.cache.valkey import Away, Cache
 from paywright.cache.wire import Command
 
 POLL_S = 1.0
-BREATH_S = 0.02
+BREATH_S = 0.05
 """From one wake-up to the next, at least."""
 PATIENCE_MS = 3_000
 """Timeout of the connection on which the relay waits: longer than the wait itself."""
