@@ -50,5 +50,4 @@ def business_clock(file: str | None) -> Clock:
 
 def rfc3339(moment: datetime) -> str:
     """A moment as the API shows it: UTC, milliseconds, `Z`."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

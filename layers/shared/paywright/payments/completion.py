@@ -95,7 +95,10 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
             processor_ref=decided.outcome.reference or refund.processor_ref,
             updated_at=around.now,
         )
-    answer = Answer(201 if decided.kind in CREATES else 200, to_json(shown(after, refund)))
+    # One text for the answer and for the event: it is long, and both are made for every payment.
+    text = to_json(after.as_json()) if refund is None else to_json(refund.as_json())
+    body = text if refund is None else to_json(shown(after, refund))
+    answer = Answer(201 if decided.kind in CREATES else 200, body)
     return Completion(
         before=payment,
         after=after,
@@ -114,6 +117,7 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
             origin=around.origin,
             now=around.now,
             ids=around.ids,
+            about_text=text,
         ),
         answer=answer if approved else None,
         key_expires_at=around.now + KEY_LIFETIME,
@@ -133,24 +137,31 @@ def record(
     origin: Origin,
     now: datetime,
     ids: IdSource,
+    about_text: str | None = None,
 ) -> Record:
-    """What is written beside a change of a payment, or of a refund of it."""
+    """What is written beside a change of a payment, or of a refund of it.
+
+    `about_text` is that object as JSON, for whoever has it already.
+    """
     about: Payment | Refund = payment if refund is None else refund
     event_id = ids.new()
-    payload = {
-        "id": typeid("evt", event_id),
-        "type": event_type,
-        "created_at": rfc3339(now),
-        "livemode": payment.livemode,
-        "sequence": about.sequence,
-        "data": {"object": about.as_json()},
-    }
+    head = to_json(
+        {
+            "id": typeid("evt", event_id),
+            "type": event_type,
+            "created_at": rfc3339(now),
+            "livemode": payment.livemode,
+            "sequence": about.sequence,
+        }
+    )
+    text = to_json(about.as_json()) if about_text is None else about_text
+    payload = f'{head[:-1]},"data":{{"object":{text}}}}}'
     return Record(
         journal_id=journal_id,
         journal_kind=kind,
         journal=journal,
         entry_ids=tuple(ids.new() for _ in journal),
-        event=Event(event_id, event_type, about.id, about.sequence, to_json(payload)),
+        event=Event(event_id, event_type, about.id, about.sequence, payload),
         audit_id=ids.new(),
         audit_action=audit_action,
         origin=origin,
@@ -165,7 +176,8 @@ def shown(payment: Payment, refund: Refund | None) -> dict[str, Any]:
 
 
 def _success(payment: Payment, decided: Decided, around: Circumstances) -> Effect:
-    payment = replace(payment, failure_code=None, failure_message=None)
+    if payment.failure_code is not None or payment.failure_message is not None:
+        payment = replace(payment, failure_code=None, failure_message=None)
     return effect_of(
         payment,
         Success(

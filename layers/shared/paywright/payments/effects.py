@@ -129,14 +129,16 @@ def _captured(payment: Payment, success: Success) -> Effect:
         held=payment.money(held) if was_held else None,
         conversion=conversion,
     )
+    captured_amount = payment.captured_amount + captured.amount
+    facts = Facts(captured_amount, payment.refunded_amount, is_held)
     after = replace(
         payment,
-        captured_amount=payment.captured_amount + captured.amount,
+        status=succeeded(payment.status, success.kind, facts),
+        captured_amount=captured_amount,
         settlement_amount=(payment.settlement_amount or 0) + settled.amount,
         fee_share_amount=payment.fee_share_amount + fee.share.amount,
         expires_at=payment.expires_at if is_held else None,
     )
-    after = replace(after, status=_next(after, success, is_held=is_held))
     if success.rate is not None:
         rate = success.rate
         after = replace(after, fx_rate=rate.value, fx_rate_source=rate.source, fx_rate_at=rate.at)
