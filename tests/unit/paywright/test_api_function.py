@@ -29,9 +29,9 @@ def _turn(request: Request, thing_id: str) -> Response:
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "things")
-    observability._head_of_requests.cache_clear()
+    observability._head.cache_clear()
     yield
-    observability._head_of_requests.cache_clear()
+    observability._head.cache_clear()
 
 
 def _call(
@@ -107,7 +107,6 @@ def test_a_request_leaves_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.pop("timestamp").endswith("+00:00")
     assert line == {
         "level": "INFO",
-        "location": "log_request",
         "message": "request",
         "service": "things",
         "method": "POST",

@@ -15,7 +15,7 @@ from paywright import background, db
 from paywright.clock import Clock
 from paywright.events.bus import Outcome
 from paywright.events.entry import Entry, from_row
-from paywright.observability import get_logger
+from paywright.observability import get_logger, tell
 
 BATCH = 80
 """Two rounds of four requests of ten: a bus that hangs holds the transaction 8 s at most."""
@@ -66,10 +66,8 @@ class Relay:
                 )
         if outcome.accepted:
             traces = {row["id"]: row["trace_id"] for row in rows}
-            get_logger().info(
-                "Events relayed",
-                extra={"trace_ids": [traces[event_id] for event_id in outcome.accepted]},
-            )
+            told = [traces[event_id] for event_id in outcome.accepted]
+            tell("Events relayed", trace_ids=told)
         self._resting.forget(outcome.accepted)
         for event_id, reason in outcome.refused.items():
             self._resting.add(event_id)

@@ -10,7 +10,7 @@ from typing import Any
 
 from paywright.errors import NotFound, PaywrightError
 from paywright.http.messages import Request, Response, new_request_id
-from paywright.observability import get_logger, log_request
+from paywright.observability import get_logger, tell
 
 Endpoint = Callable[..., Response]
 
@@ -70,7 +70,8 @@ def answer(request: Request, serve: Callable[[], Response]) -> Response:
     except Exception:
         get_logger().exception("request failed", extra=ids)
         response = Response.of_error(PaywrightError(), request)
-    log_request(method=request.method, path=request.shown_path, status=response.status, **ids)
+    shown = {"method": request.method, "path": request.shown_path, "status": response.status}
+    tell("request", **shown, **ids)
     return response.with_standard_headers(request)
 
 

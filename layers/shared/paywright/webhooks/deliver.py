@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from uuid import UUID
 
 from paywright.clock import Clock
-from paywright.observability import get_logger
+from paywright.observability import get_logger, tell
 from paywright.webhooks import signing
 from paywright.webhooks.message import Event, Message, Poison, event_of
 from paywright.webhooks.retries import delay_s, parse_retry_after
@@ -204,8 +204,7 @@ def _log(attempt: Attempt, number: int) -> None:
         "duration_ms": answer.duration_ms,
         "trace_id": delivery.event.trace_id,
     }
-    logger = get_logger()
     if attempt.status == "delivered":
-        logger.info("Webhook delivered", extra=fields)
+        tell("Webhook delivered", **fields)
     else:
-        logger.warning("Webhook not delivered", extra=fields | {"retry_s": attempt.retry_s})
+        get_logger().warning("Webhook not delivered", extra=fields | {"retry_s": attempt.retry_s})
