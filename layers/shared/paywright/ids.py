@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from os import urandom
 from typing import Protocol
 from uuid import UUID
 
@@ -23,6 +24,10 @@ class IdSource(Protocol):
         """A UUIDv7 greater than every one made before by this source."""
         ...
 
+    def several(self, count: int) -> tuple[UUID, ...]:
+        """That many of them, in order."""
+        ...
+
 
 class UuidSource:
     """UUIDv7s of a clock's time, monotonic within this process (RFC 9562, section 6.2).
@@ -38,7 +43,14 @@ class UuidSource:
 
     def new(self) -> UUID:
         """A UUIDv7 of the clock's present moment."""
+        return self._next((self._clock.now() - _EPOCH) // _MILLISECOND)
+
+    def several(self, count: int) -> tuple[UUID, ...]:
+        """That many, all of one moment."""
         now_ms = (self._clock.now() - _EPOCH) // _MILLISECOND
+        return tuple([self._next(now_ms) for _ in range(count)])
+
+    def _next(self, now_ms: int) -> UUID:
         if now_ms > self._last_ms:
             self._last_ms, self._counter = now_ms, secrets.randbits(11)
         else:
@@ -46,7 +58,7 @@ class UuidSource:
             if self._counter > 0xFFF:
                 self._last_ms, self._counter = self._last_ms + 1, 0
         value = self._last_ms << 80 | 0x7 << 76 | self._counter << 64 | 0b10 << 62
-        return UUID(int=value | secrets.randbits(62))
+        return UUID(int=value | int.from_bytes(urandom(8)) >> 2)
 
 
 def uuid_floor(moment: datetime) -> UUID:

@@ -35,22 +35,27 @@ class Deadline:
 class Bounded:
     """What http.client needs of a socket, each wait no longer than the deadline allows.
 
-    It does not close the socket: http.client would, before the answer's body is read.
+    A request leaves when its answer is asked for, head and body together: http.client sends them
+    one by one, and each wakes the receiver. It does not close the socket: http.client would,
+    before the answer's body is read.
     """
 
     def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._connected = connected
         self._deadline = deadline
+        self._unsent: list[bytes] = []
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it."""
-        rest = memoryview(data)
+        """Take a part of the request."""
+        self._unsent.append(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Send the request; what is received, as a file."""
+        rest = memoryview(b"".join(self._unsent))
+        self._unsent.clear()
         while rest:
             self._connected.settimeout(self._deadline.left_s())
             rest = rest[self._connected.send(rest[:_SEND_BYTES]) :]
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What is received, as a file."""
         return io.BufferedReader(_Reader(self._connected, self._deadline))
 
     def close(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from psycopg.adapt import Buffer, Dumper
 
-_OTHERS = (list, float)
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"'})
 
 
@@ -20,13 +22,24 @@ class ArrayDumper(Dumper):
 
 
 def _element(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, str):
-        return f'"{value.translate(_ESCAPES)}"'
-    if isinstance(value, datetime):
-        return f'"{value.isoformat()}"'
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    assert not isinstance(value, _OTHERS), "no such arrays are used here"
-    return str(value)  # UUIDs, numbers, and booleans, whose names PostgreSQL reads as well
+    literal = _LITERALS.get(type(value))
+    if literal is None:  # an enumeration, say
+        literal = next((each for kind, each in _LITERALS.items() if isinstance(value, kind)), None)
+        assert literal is not None, "no such arrays are used here"
+    return literal(value)
+
+
+def _text(value: str) -> str:
+    return f'"{value if value.isalnum() else value.translate(_ESCAPES)}"'
+
+
+_LITERALS: dict[type, Callable[[Any], str]] = {
+    UUID: str,
+    str: _text,
+    bool: str,  # PostgreSQL reads Python's names as well
+    int: str,
+    Decimal: str,
+    type(None): lambda _: "NULL",
+    datetime: lambda value: f'"{value.isoformat()}"',
+    bytes: lambda value: f'"\\\\x{value.hex()}"',
+}

@@ -98,7 +98,7 @@ class Database:
         connection = self.connection()
         self._in_transaction = True
         try:
-            with _lost(), connection.transaction():
+            with _lost, connection.transaction():
                 if isolation != "READ COMMITTED":
                     connection.execute(f"SET TRANSACTION ISOLATION LEVEL {isolation}".encode())
                 yield connection
@@ -112,7 +112,7 @@ class Database:
         planner likes them, and they lock pages or all of it against everybody's writes.
         """
         session = self._usable_session()
-        with _lost():
+        with _lost:
             return session.transaction(_SERIALIZABLE, statement.sql, statement.parameters).rows
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class Database:
 
     def _execute(self, sql: bytes, parameters: Parameters) -> Result:
         session = self._usable_session()
-        with _lost():
+        with _lost:
             return session.execute(sql, parameters)
 
     def _usable_session(self) -> Session:
@@ -131,7 +131,7 @@ class Database:
         session = self._session
         if session is None or not session.usable:
             self.close()
-            with _lost():
+            with _lost:
                 connection = psycopg.connect(
                     self._url, autocommit=True, row_factory=dict_row, **self._options
                 )
@@ -156,11 +156,15 @@ def with_retries(
         delay_s = min(delay_s * 2, 0.2)
 
 
-@contextmanager
-def _lost() -> Iterator[None]:
-    try:
-        yield
-    except psycopg.OperationalError as error:
-        if error.sqlstate in _RETRYABLE:
-            raise
-        raise Lost(ServiceUnavailable.__doc__) from error
+class _LostTo:
+    """Turns psycopg's error for a server that is away into ours; the rest passes."""
+
+    def __enter__(self) -> None:
+        """Nothing is kept: one object serves all."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate not in _RETRYABLE:
+            raise Lost(ServiceUnavailable.__doc__) from error
+
+
+_lost = _LostTo()

@@ -144,7 +144,7 @@ def record(
     `about_text` is that object as JSON, for whoever has it already.
     """
     about: Payment | Refund = payment if refund is None else refund
-    event_id = ids.new()
+    event_id, audit_id, *entry_ids = ids.several(2 + len(journal))
     head = to_json(
         {
             "id": typeid("evt", event_id),
@@ -160,9 +160,9 @@ def record(
         journal_id=journal_id,
         journal_kind=kind,
         journal=journal,
-        entry_ids=tuple(ids.new() for _ in journal),
+        entry_ids=tuple(entry_ids),
         event=Event(event_id, event_type, about.id, about.sequence, payload),
-        audit_id=ids.new(),
+        audit_id=audit_id,
         audit_action=audit_action,
         origin=origin,
     )
