@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 
 from paywright.db import Database, load
@@ -22,6 +22,7 @@ _KEYS_AT_ONCE = 5_000
 _ROUNDS_BETWEEN_RELAYS = 10
 _EVENTS_AT_ONCE = 1_000
 _MOST_RELAYS = 5
+_AN_HOUR, _A_MOMENT = timedelta(hours=1), timedelta(minutes=2)
 
 
 def keep_house(
@@ -43,7 +44,8 @@ def keep_house(
     for number in count():
         try:
             if number % _ROUNDS_BETWEEN_RELAYS == 0:
-                done["relayed_again"] += relay_again(database, services.clock.now())
+                back = _A_MOMENT if number else _AN_HOUR
+                done["relayed_again"] += relay_again(database, services.clock.now(), back=back)
             done["expired"] += expire_due(services)
             done["notices"] += hear_notices(services)
             for name, number_of in asdict(recover_due(services)).items():
@@ -56,7 +58,11 @@ def keep_house(
     return done
 
 
-def relay_again(database: Database, now: datetime) -> int:
-    """Put events back into the outbox that got lost between bus and endpoint; return how many."""
-    limits = {"now": now, "relays": _MOST_RELAYS, "limit": _EVENTS_AT_ONCE}
+def relay_again(database: Database, now: datetime, *, back: timedelta = _AN_HOUR) -> int:
+    """Put events back into the outbox that got lost between bus and endpoint; return how many.
+
+    Looks at what was relayed within `back`, the last minute left out; each event costs a look into
+    an index.
+    """
+    limits = {"now": now, "since": now - back, "relays": _MOST_RELAYS, "limit": _EVENTS_AT_ONCE}
     return database.run(_SQL["relay_again"], limits)

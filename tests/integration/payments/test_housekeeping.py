@@ -80,3 +80,13 @@ def test_a_round_of_housekeeping(platform: Platform, housekeeping_database_url: 
     done = keep_house(platform.payments, database, for_s=0)
     database.close()
     assert done["partitions"] == 0, "the migrations made them"
+
+
+def test_what_was_relayed_longer_ago_than_asked_for_is_left(
+    platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+) -> None:
+    now = platform.clock.now() + timedelta(minutes=4)
+    relay_again(platform.database, now, back=timedelta(minutes=2))
+    assert waiting(owner, paid) == 0
+    relay_again(platform.database, now)
+    assert waiting(owner, paid) == 1
