@@ -47,7 +47,7 @@ def tell(message: str, **fields: object) -> None:
     sys.stdout.flush()
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @cache
