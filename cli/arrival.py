@@ -35,7 +35,8 @@ _SCHEDULERS = ("aws.scheduler", "aws.events")
 class Arrived:
     """What was done, and the answer if there is one.
 
-    What it causes is in the log under `trace`, or else is what `function` does.
+    What it causes is in the log under `trace`, or else is what `function` does. A bus forgets the
+    trace of an event on its way to a function, which has `event_id` then.
     """
 
     done: str
@@ -43,6 +44,7 @@ class Arrived:
     failed: bool = False
     trace: str | None = None
     function: str | None = None
+    event_id: str | None = None
 
 
 def send(
@@ -193,8 +195,9 @@ def _entry(event: Mapping[str, Any], urls: Emulated, trace: str, bus: str | None
         answer = events.put_events(Entries=[entry])["Entries"][0]
     if "ErrorCode" in answer:
         raise Failure(f"The bus {name} refused the event: {answer.get('ErrorMessage')}.")
-    done = f"Put {event['detail-type']} on the bus {name}: event {answer['EventId']}."
-    return Arrived(done, trace=trace)
+    event_id = str(answer["EventId"])
+    done = f"Put {event['detail-type']} on the bus {name}: event {event_id}."
+    return Arrived(done, trace=trace, event_id=event_id)
 
 
 def _buses(events: Any) -> Iterator[Mapping[str, Any]]:

@@ -47,7 +47,8 @@ def fire(
 
 
 def _show_log(home: Home, since: Position, arrived: Arrived, patience_s: float) -> None:
-    choice = Choice(arrived.function, traces={arrived.trace} if arrived.trace else None)
+    ids = {each for each in (arrived.trace, arrived.event_id) if each}
+    choice = Choice(arrived.function, traces=ids or None)
     watch = Watch(log_of(home), since, choice, Printer(Painter(), as_json=False))
     print(flush=True)
     until = time.monotonic() + patience_s
@@ -57,9 +58,9 @@ def _show_log(home: Home, since: Position, arrived: Arrived, patience_s: float) 
             until = min(time.monotonic() + _QUIET_S, latest)
         time.sleep(0.05)
     if not watch.invoked:
-        print("The log has nothing of it yet.")
+        print("The log has nothing of it yet: a function that is busy takes it when it is free.")
     print()
     for request_id, function in watch.invoked.items():
         print(f"{function}: request {request_id}")
-    if arrived.trace:
-        print(f"All of it: paywright logs --trace {arrived.trace}")
+    for each in sorted(ids):
+        print(f"All of it: paywright logs --trace {each}")

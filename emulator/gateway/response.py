@@ -159,4 +159,4 @@ def _body(value: dict[str, Any]) -> bytes:
             return base64.b64decode(body, validate=True)
         except ValueError as error:  # binascii.Error is one
             raise Malformed(f"body is no base64: {error}") from error
-    return body.encode(errors="surrogatepass")
+    return _encoded(body, "body")

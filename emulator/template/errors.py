@@ -20,10 +20,12 @@ class OnlyElsewhere(TemplateError):
     """AWS could tell a value of which nothing is known here, such as another stack's output."""
 
 
-def together(errors: Sequence[TemplateError]) -> TemplateError:
-    """Return one error that says them all, a line each."""
+def together(errors: Sequence[TemplateError], warnings: Sequence[str]) -> TemplateError:
+    """Return one error that says them all, a line each, and what else was found on the way."""
     first = errors[0]
-    first.args = ("\n".join(dict.fromkeys(map(str, errors))),)
+    untold = [str(each) for each in errors if not any(str(each) in text for text in warnings)]
+    said = dict.fromkeys((*untold, *warnings, "No function is left that could run."))
+    first.args = ("\n".join(said),)
     return first
 
 

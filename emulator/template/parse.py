@@ -74,7 +74,7 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
         warnings=tuple(dict.fromkeys(stack.warnings)),
     )
     if stack.errors and not functions:
-        raise together(stack.errors)  # nothing is left that could run
+        raise together(stack.errors, stack.warnings)
     return app
 
 

@@ -413,9 +413,18 @@ def test_all_that_is_wrong_is_told_when_nothing_is_left_to_run(read: Load) -> No
         )
     with pytest.raises(TemplateError) as caught:
         read(text)
-    first, second = str(caught.value).splitlines()
+    first, second, last = str(caught.value).splitlines()
     assert "AGone" in first
     assert "BGone" in second
+    assert last == "No function is left that could run."
+
+
+def test_all_else_that_is_wrong_is_told_then_too(read: Load) -> None:
+    wrong = "Environment: {Variables: {X: !Ref Gone, Y: !Frobnicate x, Z: !GetAtt Nobody.Arn}}"
+    with pytest.raises(TemplateError) as caught:
+        read(f"{SAM}Resources:{FUNCTION}      {wrong}\n  T: {{Type: AWS::Nope::Thing}}\n")
+    said = str(caught.value)
+    assert all(name in said for name in ("Gone", "Frobnicate", "Nobody", "AWS::Nope::Thing"))
 
 
 SEVERAL = """
