@@ -35,8 +35,8 @@ def tell_trouble(what: str, subject: UUID, error: Exception | None = None) -> No
 def tell(message: str, **fields: object) -> None:
     """Say what went well, once for each request or event: a line in the logger's form.
 
-    Made by hand, because the logger takes a tenth of a request's time (docs/decisions/0016). Where
-    only what went wrong is wanted, it says nothing.
+    Made by hand, because there are so many of them (docs/decisions/0017). Where only what went
+    wrong is wanted, it says nothing.
     """
     head = _head()
     if head is None:
