@@ -35,7 +35,7 @@ def tell_trouble(what: str, subject: UUID, error: Exception | None = None) -> No
 def tell(message: str, **fields: object) -> None:
     """Say what went well, once for each request or event: a line in the logger's form.
 
-    Made by hand, because there are so many of them (docs/decisions/0017). Where only what went
+    Made by hand, because there are so many of them (docs/decisions/0018). Where only what went
     wrong is wanted, it says nothing.
     """
     head = _head()
