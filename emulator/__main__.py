@@ -25,7 +25,7 @@ from emulator.metrics import Type
 from emulator.options import parse
 from emulator.own_endpoint import own_endpoint
 from emulator.rundir import RunDir
-from emulator.runtime import RuntimeSettings
+from emulator.runtime import RuntimeSettings, slices
 from emulator.services import ServiceError
 from emulator.template.errors import TemplateError
 from emulator.template.model import Application
@@ -70,6 +70,7 @@ def _read(options: argparse.Namespace, endpoint: str | None) -> Application:
 async def _run(options: argparse.Namespace, endpoint: str | None) -> int:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+    slices.go_first(0)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     async with AsyncExitStack() as exits:

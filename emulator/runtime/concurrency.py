@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from emulator.template.model import Function
 _MINIMUM_UNRESERVED = 100
 _WATCH_S = 0.5
 _IDLE_SHARE = 0.05
+_REST_S = 0.03
 
 
 class Account:
@@ -45,9 +47,15 @@ class Account:
 
 
 class StartGate:
-    """Lets a few environments be in their INIT phase at once; others come in order."""
+    """Lets a few environments be in their INIT phase at once; others come in order.
+
+    While warm environments are given work, a start that others wait behind is followed by a rest:
+    what is warm has the cores to itself for as long.
+    """
 
     def __init__(self, limit: int) -> None:
+        self.is_serving = False
+        """Set by whoever gives a warm environment work."""
         self._free = limit
         self._line: deque[Callable[[], None]] = deque()
         self.cores = Cores()
@@ -63,6 +71,13 @@ class StartGate:
 
     def leave(self) -> None:
         """Give a place back."""
+        if self.is_serving and self._line:
+            self.is_serving = False
+            asyncio.get_running_loop().call_later(_REST_S, self._give_back)
+        else:
+            self._give_back()
+
+    def _give_back(self) -> None:
         self._free += 1
         for _ in range(len(self._line)):
             if self._free <= 0 or not self._line:

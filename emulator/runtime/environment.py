@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from emulator.http1 import HttpServer, Limits, Request
-from emulator.runtime import clients, reports, variables
+from emulator.runtime import clients, reports, slices, variables
 from emulator.runtime.invocation import Invocation, error_payload, exit_reason
 from emulator.runtime.memory import Footprint, seconds_until_look
 from emulator.runtime.process import ChildProcess
@@ -137,6 +137,7 @@ class Environment:
             return
         self._log.platform(reports.init_start(self._around.region))
         self._timer = self._loop.call_later(self._init_s, self._init_expired)
+        slices.wait_for_others(self._process.pid)
         self._memory = Footprint(self._process.pid)
         self._loop.call_later(_FIRST_LOOK_S, self._look_at_memory)
 
@@ -232,6 +233,8 @@ class Environment:
             self._look_at_memory()
             self._init_ms = (time.perf_counter() - self._init_began) * 1000
             self._around.metrics.initialized(self.function.name, self._init_ms)
+            assert self._process is not None
+            slices.go_first(self._process.pid)
         elif self.state is not State.RETURNING:
             request.respond_json(
                 403,

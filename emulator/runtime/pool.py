@@ -105,6 +105,7 @@ class FunctionPool:
             environment = self._idle.pop()
             if environment.dispatch(invocation):
                 self._memory.arm(environment.memory_due)
+                self._gate.is_serving = True
                 return
             environment.end()
         self._waiting.append((self._loop.time(), invocation))

@@ -16,10 +16,10 @@ from paywright.db.payments import PostgresPayments
 from paywright.errors import FxRateUnavailable, OperationInProgress
 from paywright.fx.current import CurrentRates
 from paywright.payments.expiry import expire_due
-from paywright.payments.models import OperationIntent, Wait
 from paywright.payments.notices import hear_notices
 from paywright.payments.recovery import recover_due
 from paywright.payments.states import CaptureMethod, Operation
+from paywright.payments.writes import OperationIntent, Wait
 from paywright.processors.bank_transfer import BankTransfers
 from paywright.processors.base import Unknown
 from paywright.processors.breaker import CircuitBreaker

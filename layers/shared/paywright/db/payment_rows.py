@@ -11,20 +11,22 @@ from paywright.money import Currency
 from paywright.payments.models import (
     Answer,
     Caller,
-    Completion,
-    OperationIntent,
     Payment,
-    Record,
     Refund,
-    RefundRequest,
     RefundStatus,
     RequestContext,
     StoredKey,
-    StoredOperation,
-    Wait,
     to_json,
 )
 from paywright.payments.states import CaptureMethod, Operation, Status
+from paywright.payments.writes import (
+    Completion,
+    OperationIntent,
+    Record,
+    RefundRequest,
+    StoredOperation,
+    Wait,
+)
 
 Parameters = dict[str, Any]
 

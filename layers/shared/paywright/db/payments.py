@@ -18,20 +18,22 @@ from paywright.fees import FeePlan
 from paywright.ids import typeid
 from paywright.payments.models import (
     Caller,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RequestContext,
+    StoredKey,
+)
+from paywright.payments.ports import KeyTaken
+from paywright.payments.writes import (
     Completion,
     DueExpiry,
     OperationIntent,
-    Payment,
-    PaymentMethod,
     PutOff,
-    Refund,
     RefundRequest,
-    RequestContext,
-    StoredKey,
     StoredOperation,
     Wait,
 )
-from paywright.payments.ports import KeyTaken
 
 _SQL = load(__file__)
 _REFUNDS_FIT = "transactions_refunds"

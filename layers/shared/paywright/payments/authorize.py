@@ -15,18 +15,12 @@ from paywright.fraud.rules import Assessment
 from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.lifetimes import authorization_lifetime
-from paywright.payments.models import (
-    Answer,
-    Caller,
-    OperationIntent,
-    Payment,
-    PaymentMethod,
-    RequestContext,
-)
+from paywright.payments.models import Answer, Caller, Payment, PaymentMethod, RequestContext
 from paywright.payments.operation import Begun, answered_before, perform, replay
 from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services, available, rate_for
 from paywright.payments.states import CaptureMethod, Operation, Status
+from paywright.payments.writes import OperationIntent
 from paywright.processors.base import Declined, Reply
 from paywright.processors.registry import Guarded
 

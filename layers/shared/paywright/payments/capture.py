@@ -12,7 +12,7 @@ from paywright.errors import (
     PaymentNotCapturable,
 )
 from paywright.ids import typeid
-from paywright.payments.models import Answer, Caller, OperationIntent, Payment, RequestContext
+from paywright.payments.models import Answer, Caller, Payment, RequestContext
 from paywright.payments.operation import (
     Begun,
     begin,
@@ -21,6 +21,7 @@ from paywright.payments.operation import (
 )
 from paywright.payments.services import Services, available, rate_for
 from paywright.payments.states import CaptureMethod, Operation
+from paywright.payments.writes import OperationIntent
 
 
 @dataclass(frozen=True, slots=True)

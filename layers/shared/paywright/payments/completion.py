@@ -14,18 +14,9 @@ from paywright.ids import IdSource, typeid
 from paywright.ledger.postings import Journal
 from paywright.money import Money
 from paywright.payments.effects import Effect, Success, effect_of, refund_refused
-from paywright.payments.models import (
-    Answer,
-    Completion,
-    Event,
-    Origin,
-    Payment,
-    Record,
-    Refund,
-    RefundStatus,
-    to_json,
-)
+from paywright.payments.models import Answer, Payment, Refund, RefundStatus, to_json
 from paywright.payments.states import Operation, Status, failed
+from paywright.payments.writes import Completion, Event, Origin, Record
 from paywright.processors.base import Approved, Declined, Outcome
 
 KEY_LIFETIME = timedelta(hours=24)

@@ -12,9 +12,10 @@ from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.completion import Circumstances, Decided, conclude
 from paywright.payments.contention import attempts
-from paywright.payments.models import Completion, Origin, Payment, Refund, RefundStatus
+from paywright.payments.models import Payment, Refund, RefundStatus
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Refused
+from paywright.payments.writes import Completion, Origin
 from paywright.processors.base import Outcome
 
 _STANDS_AT = {

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 from paywright.errors import ServiceUnavailable
 from paywright.payments.incidents import happen
-from paywright.payments.models import DueExpiry
 from paywright.payments.services import Services
 from paywright.payments.states import Operation
+from paywright.payments.writes import DueExpiry
 
 _LATER = timedelta(minutes=5)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from uuid import UUID
 
 from paywright.payments.deciding import Undecided, decide
-from paywright.payments.models import OperationIntent, Origin, Payment
+from paywright.payments.models import Payment
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, check_allowed
+from paywright.payments.writes import OperationIntent, Origin
 from paywright.processors.base import Approved
 
 

@@ -11,10 +11,11 @@ from uuid import UUID
 from paywright.errors import FxRateUnavailable, ServiceUnavailable
 from paywright.payments.deciding import Contended, current_refund, decide, is_undecided
 from paywright.payments.incidents import happen
-from paywright.payments.models import Payment, RefundStatus, StoredOperation
+from paywright.payments.models import Payment, RefundStatus
 from paywright.payments.recovery import payment_of, undecided
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Status
+from paywright.payments.writes import StoredOperation
 from paywright.processors.base import Approved, Declined, Notice, Unavailable, Unknown
 from paywright.processors.registry import Guarded
 

@@ -38,19 +38,17 @@ from paywright.payments.models import (
     PENDING_UNKNOWN,
     Answer,
     Caller,
-    OperationIntent,
-    Origin,
     Payment,
     Refund,
     RequestContext,
     StoredKey,
-    Wait,
     pending_reason,
     to_json,
 )
 from paywright.payments.ports import KeyTaken
 from paywright.payments.services import Services
 from paywright.payments.states import Operation, Refused, check_allowed
+from paywright.payments.writes import OperationIntent, Origin, Wait
 from paywright.processors.base import Approved, Declined, Pending, Reply, Unavailable, Unknown
 
 

@@ -13,16 +13,18 @@ from paywright.fx.rates import Rate
 from paywright.money import Currency
 from paywright.payments.models import (
     Caller,
+    Payment,
+    PaymentMethod,
+    Refund,
+    RequestContext,
+    StoredKey,
+)
+from paywright.payments.writes import (
     Completion,
     DueExpiry,
     OperationIntent,
-    Payment,
-    PaymentMethod,
     PutOff,
-    Refund,
     RefundRequest,
-    RequestContext,
-    StoredKey,
     StoredOperation,
     Wait,
 )

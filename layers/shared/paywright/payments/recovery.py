@@ -21,18 +21,10 @@ from paywright.payments.deciding import (
 )
 from paywright.payments.incidents import it_happened
 from paywright.payments.lifetimes import authorization_lifetime
-from paywright.payments.models import (
-    LONGEST_WAIT,
-    PENDING_UNKNOWN,
-    Origin,
-    Payment,
-    PutOff,
-    StoredOperation,
-    Wait,
-    pending_reason,
-)
+from paywright.payments.models import LONGEST_WAIT, PENDING_UNKNOWN, Payment, pending_reason
 from paywright.payments.services import Services, rate_for
 from paywright.payments.states import CaptureMethod, Operation
+from paywright.payments.writes import Origin, PutOff, StoredOperation, Wait
 from paywright.processors.base import Approved, Declined, Outcome, Pending, Unavailable, Unknown
 
 LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24))

@@ -14,17 +14,7 @@ from paywright.ids import typeid
 from paywright.ledger import postings
 from paywright.payments.completion import record
 from paywright.payments.effects import requested
-from paywright.payments.models import (
-    Answer,
-    Caller,
-    OperationIntent,
-    Origin,
-    Payment,
-    Refund,
-    RefundRequest,
-    RefundStatus,
-    RequestContext,
-)
+from paywright.payments.models import Answer, Caller, Payment, Refund, RefundStatus, RequestContext
 from paywright.payments.operation import (
     Begun,
     begin,
@@ -33,6 +23,7 @@ from paywright.payments.operation import (
 )
 from paywright.payments.services import Services, available
 from paywright.payments.states import Operation
+from paywright.payments.writes import OperationIntent, Origin, RefundRequest
 
 
 @dataclass(frozen=True, slots=True)

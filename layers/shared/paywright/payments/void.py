@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from paywright.errors import NotFound, PaymentNotVoidable
-from paywright.payments.models import Answer, Caller, OperationIntent, RequestContext
+from paywright.payments.models import Answer, Caller, RequestContext
 from paywright.payments.operation import (
     Begun,
     begin,
@@ -14,6 +14,7 @@ from paywright.payments.operation import (
 )
 from paywright.payments.services import Services, available
 from paywright.payments.states import Operation
+from paywright.payments.writes import OperationIntent
 
 
 def void(services: Services, caller: Caller, payment_id: UUID, context: RequestContext) -> Answer:
