@@ -250,7 +250,7 @@ def test_a_hold_that_cannot_be_released_holds_up_no_other(
     card = api.card()
     held = [api.pay(card, 100, capture=False).json["id"] for _ in range(2)]
     owner.execute(
-        "UPDATE transactions SET processor = 'gone' WHERE id ="
+        "UPDATE transactions SET settlement_currency = 'zzz' WHERE id ="
         " (SELECT transaction_id FROM authorization_expiries ORDER BY expires_at LIMIT 1)"
     )
     clock.advance(_WEEK + timedelta(seconds=1))
