@@ -137,9 +137,13 @@ def entries(found: Sequence[dict[str, Any]]) -> None:
     _console().print(table)
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def report(found: Report) -> None:
     """Print that the ledger holds, or what is wrong with it, the first row first."""
-    looked = f"{found.merchants:,} merchants, {found.rows:,} rows"
+    looked = f"{_counted(found.merchants, 'merchant')}, {_counted(found.rows, 'row')}"
     if not found.problems:
         print(f"The ledger holds: {looked}.")
         return

@@ -41,7 +41,8 @@ def _value(path: Path, name: str, declaration: Any, line: int, given: str | None
         raise TemplateError(path, line, f"the parameter {name} must be a mapping with a Type")
     raw = given if given is not None else declaration.get("Default")
     if raw is None:
-        raise TemplateError(path, line, f"the parameter {name} has no default: pass a value")
+        how = f"pass a value, as with --param {name}=…"
+        raise TemplateError(path, line, f"the parameter {name} has no default: {how}")
     kind = str(declaration.get("Type"))
     if _KIND.fullmatch(kind) is None:
         raise TemplateError(path, line, f"the parameter {name}: there is no Type {kind}")

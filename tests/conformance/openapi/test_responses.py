@@ -13,6 +13,7 @@ from paywright import wiring
 from paywright.http.messages import Request
 from paywright.ids import parse_typeid
 from paywright.ledger.sequencer import Sequencer
+from paywright.payments.models import Answer
 from paywright.processors.test_cards import SCENARIOS
 from paywright.wiring import Platform
 from tests.api import Reply
@@ -194,10 +195,15 @@ def test_conflicts(api: CheckedApi, platform: Platform) -> None:
 def test_a_key_in_progress(api: CheckedApi, platform: Platform) -> None:
     headers = {"authorization": f"Bearer {api.merchant.api_key}", "idempotency-key": "k"}
     first = Request("POST", "/v1/customers", headers, b"{}", "first", None)
-    platform.gate.admit(first, platform.gate.authenticate(first))
-    second = api.post("/v1/customers", {}, key="k")
-    assert outcome(second) == (409, "idempotency_key_in_progress")
-    assert second.headers["retry-after"] == "1"
+    replies = []
+
+    def meanwhile(*_: Any) -> Answer:
+        replies.append(api.post("/v1/customers", {}, key="k"))
+        return Answer(200, "{}")
+
+    platform.gate.serve(first, meanwhile)
+    assert outcome(replies[0]) == (409, "idempotency_key_in_progress")
+    assert replies[0].headers["retry-after"] == "1"
 
 
 def test_a_suspended_merchant(new_api: NewApi, owner: psycopg.Connection[Any]) -> None:

@@ -102,7 +102,7 @@ def test_a_ledger_that_holds(
         "problems": [],
     }
     done = command.run("ledger", "verify")
-    assert (done.returncode, done.stdout) == (0, "The ledger holds: 1 merchants, 4 rows.\n")
+    assert (done.returncode, done.stdout) == (0, "The ledger holds: 1 merchant, 4 rows.\n")
 
 
 def test_the_first_broken_row_is_named(
@@ -127,7 +127,7 @@ def test_the_first_broken_row_is_named(
     done = command.run("ledger", "verify")
     assert done.returncode == 1
     assert done.stdout.splitlines()[0] == (
-        "The ledger is broken (1 merchants, 8 rows). The first broken row:"
+        "The ledger is broken (1 merchant, 8 rows). The first broken row:"
     )
     assert f"{merchant}, test: transactions" in done.stdout.splitlines()[1]
     assert f"{merchant}, test: journals {posted[0]} at position 1: it or" in done.stdout

@@ -109,17 +109,6 @@ class Gate:
         self._callers = Callers(database, cache, clock)
         self._refusals = Refusals(database, clock, ids)
 
-    def authenticate(self, request: Request) -> Caller:
-        """The merchant of the API key; raise ApiKeyMissing, ApiKeyInvalid or MerchantNotActive."""
-        return self._callers.find(key_digest(request))
-
-    def admit(self, request: Request, caller: Caller, *, key_required: bool = False) -> Admission:
-        """Count the request and take its idempotency key's lock.
-
-        Raise RateLimited, IdempotencyKeyInProgress, IdempotencyKeyReused or a key's own errors.
-        """
-        return self._admit(caller, self._context(request, key_required=key_required), _new_token())
-
     def finish(self, caller: Caller, admission: Admission, answer: Answer | None) -> None:
         """Remember an answer, give the lock back and wake the relay; nobody waits for it."""
         context = admission.context
