@@ -17,7 +17,7 @@ _ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VOLATILE = re.compile(
     r"(?:txn|pm|cus|evt|mer|key)_[0-9a-z]{26}|sk_test_(?:…|[\w-]+)|\"fraud_score\": \d+"
-    r"|\d+ ms|\d{4}-\d\d-\d\dT[\d:.]+Z|[\d,]+ merchants, [\d,]+ rows"
+    r"|\d+ ms|\d{4}-\d\d-\d\dT[\d:.]+Z|[\d,]+ merchants?, [\d,]+ rows"
 )
 
 

@@ -1,8 +1,6 @@
--- name: balances
--- One statement sees one snapshot: a journal is either in the chain or on the list, never both and
--- never neither. The accounts are found by hopping through the index, one probe for each. What waits
--- is asked for as an array: its journals are neighbours, and the index is walked once for all of them.
-WITH RECURSIVE accounts AS (
+-- fragment: accounts
+-- The accounts of a merchant, found by hopping through the index: one probe for each.
+accounts AS (
     (SELECT account_type, currency, processor
        FROM ledger_chain
       WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
@@ -19,7 +17,15 @@ WITH RECURSIVE accounts AS (
                   > (accounts.account_type, accounts.currency, accounts.processor)
             ORDER BY account_type, currency, processor
             LIMIT 1) AS next
-), sequenced AS (
+)
+
+-- name: balances
+-- One statement sees one snapshot: a journal is either in the chain or on the list, never both and
+-- never neither. What waits is asked for as an array: its journals are neighbours, and the index is
+-- walked once for all of them.
+WITH RECURSIVE
+-- include: accounts
+, sequenced AS (
     SELECT account_type, currency, processor, head.balance_after
       FROM accounts
      CROSS JOIN LATERAL (
@@ -53,24 +59,9 @@ SELECT pg_advisory_xact_lock_shared(hashtext('ledger moment'));
 -- name: balances_at
 -- An account's entries are numbered without a gap, and their moments never go back: the last one of
 -- a moment is found by halving, in some twenty probes of an index, however long ago it was.
-WITH RECURSIVE accounts AS (
-    (SELECT account_type, currency, processor
-       FROM ledger_chain
-      WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
-      ORDER BY account_type, currency, processor
-      LIMIT 1)
-    UNION ALL
-    SELECT next.account_type, next.currency, next.processor
-      FROM accounts
-     CROSS JOIN LATERAL (
-           SELECT account_type, currency, processor
-             FROM ledger_chain
-            WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
-              AND (account_type, currency, processor)
-                  > (accounts.account_type, accounts.currency, accounts.processor)
-            ORDER BY account_type, currency, processor
-            LIMIT 1) AS next
-), halving AS (
+WITH RECURSIVE
+-- include: accounts
+, halving AS (
     SELECT account_type, currency, processor, 0::bigint AS low, head.sequence AS high
       FROM accounts
      CROSS JOIN LATERAL (
