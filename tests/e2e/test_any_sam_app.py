@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -115,9 +115,21 @@ def test_an_app_with_queues_gets_an_endpoint(tmp_path: Path) -> None:
         until(lambda: _of_kind(tmp_path, "thanks"))
         endpoint = urls["aws_endpoint_url"]
         assert httpx.get(f"{endpoint}/_emulator/queues").is_success
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(endpoint)
+        assert processes_of(data), "the endpoint is told of its folder"
+    # Not by its port, which another test's endpoint may have by now.
+    assert processes_of(data) == []
     assert (data / "state").is_dir()
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The processes that were told of a folder, by their arguments or their variables."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if str(folder).encode() in told:
+                found.append(process.name)
+    return found
 
 
 def test_commands_go_to_the_app_that_runs(tmp_path: Path) -> None:
