@@ -25,7 +25,9 @@ _HELD_BACK_NOTE_S = 10.0
 _UNAWAITED_GRACE_S = 0.5
 # Starting an environment takes about 0.2 s, and more on a busy machine.
 _PATIENCE_S = 0.005
-_PATIENCE_WHEN_BUSY_S = 0.25
+# However busy the cores are, one more is let in when none was for so long: those who run may be
+# waiting for it.
+_LONGEST_HOLD_S = 0.05
 _COMING = frozenset({State.STARTING, State.RETURNING})
 # Each look takes some 50 µs, in which no request is served.
 _LOOKS_AT_ONCE = 8
@@ -37,9 +39,12 @@ class FunctionPool:
 
     An invocation takes an idle environment, or waits for whichever comes first: one being started
     for it, or one that another invocation frees. Environments are started for those who wait and
-    for nobody else; while there are any, only for those who lost their patience. It lasts longer
-    when there are two environments for each core and every core is busy: one more process then
-    takes from the others what it needs, and short requests are over sooner with few of them.
+    for nobody else; while there are any, only for those who lost their patience.
+
+    Where one environment more than there are cores is running and every core is busy, the next
+    invocation waits until either changes: another process would only take time and caches from
+    those that run, and short requests are over sooner with few of them. Functions that wait for
+    something else leave the cores idle, and any number of them run at once.
     """
 
     def __init__(
@@ -66,6 +71,8 @@ class FunctionPool:
         self._waiting: deque[tuple[float, Invocation]] = deque()  # since when
         self._patience: asyncio.TimerHandle | None = None
         self._started_at = -math.inf
+        self._running = 0
+        self._dispatched_at = -math.inf
         self._prewarm = 0
         self._kept_warm = 0
         # Once an INIT failed, the next ones run inside the invocations that need them.
@@ -101,15 +108,8 @@ class FunctionPool:
         if self._closing:
             raise Throttled("the emulator is shutting down")
         self._admit()
-        while self._idle:
-            environment = self._idle.pop()
-            if environment.dispatch(invocation):
-                self._memory.arm(environment.memory_due)
-                self._gate.is_serving = True
-                return
-            environment.end()
         self._waiting.append((self._loop.time(), invocation))
-        self._grow()
+        self._go_on()
 
     def prewarm(self, count: int) -> None:
         """Have this many environments ready from now on, as far as the limit goes."""
@@ -176,21 +176,19 @@ class FunctionPool:
             self._gate.leave()
         if environment.retired or (self._closing and not self._waiting):
             environment.end()
-        elif self._waiting:
-            if environment.dispatch(self._waiting[0][1]):
-                self._waiting.popleft()
-                self._memory.arm(environment.memory_due)
-            else:
-                environment.end()
+        elif self._waiting and environment.phase is Phase.INVOKE:
+            self._dispatch(environment)  # its INIT ran inside the first who waits
         else:
             environment.idle_since = self._loop.time()
             environment.phase = Phase.INIT  # whoever comes later owes nothing for its INIT
             self._idle.append(environment)
             if self._reaper is None:
                 self._reaper = self._loop.call_later(self._settings.idle_s, self._reap)
+            self._go_on()
 
     def completed(self, environment: Environment) -> None:
         """Its invocation is over."""
+        self._running -= 1
         if environment.retired:
             environment.end()
         self._release()
@@ -213,6 +211,32 @@ class FunctionPool:
             self._empty.set()
 
     # -- inside
+
+    def _go_on(self) -> None:
+        """Give those who wait the idle environments, as far as the cores have room for more."""
+        while self._waiting and self._idle and self._has_room():
+            self._dispatch(self._idle.pop())
+        if self._waiting:
+            self._grow()
+
+    def _dispatch(self, environment: Environment) -> None:
+        """Give it the first of those who wait."""
+        if not environment.dispatch(self._waiting[0][1]):
+            environment.end()
+            return
+        self._waiting.popleft()
+        self._running += 1
+        self._dispatched_at = self._loop.time()
+        self._memory.arm(environment.memory_due)
+        self._gate.is_serving = True
+
+    def _has_room(self) -> bool:
+        """Whether one more running at once would get anything done sooner."""
+        return (
+            self._running <= self._gate.cores.count
+            or self._gate.cores.have_room()
+            or self._loop.time() - self._dispatched_at > _LONGEST_HOLD_S
+        )
 
     def _admit(self) -> None:
         """Count one more invocation, or raise Throttled."""
@@ -258,20 +282,19 @@ class FunctionPool:
         now = self._loop.time()
         if not self._waiting or now - max(self._started_at, self._waiting[0][0]) < _PATIENCE_S:
             return 0
-        enough = len(self._environments) >= 2 * self._gate.cores.count
-        held_back = enough and self._gate.cores.are_busy()
-        latest = now - (_PATIENCE_WHEN_BUSY_S if held_back else _PATIENCE_S)
+        if self._idle or not self._has_room():
+            return 0
+        latest = now - _PATIENCE_S
         return sum(1 for _ in itertools.takewhile(lambda each: each[0] <= latest, self._waiting))
 
     def _come_back(self) -> None:
         """Look again when the next of those who wait will have lost patience."""
         if self._patience is None and self._waiting:
-            self._gate.cores.watch()
             self._patience = self._loop.call_later(_PATIENCE_S, self._patience_lost)
 
     def _patience_lost(self) -> None:
         self._patience = None
-        self._grow()
+        self._go_on()
 
     def _start(self) -> None:
         environment = Environment(

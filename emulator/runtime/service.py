@@ -193,6 +193,7 @@ class Runtime:
             queue.close()
         await asyncio.gather(*(pool.close(grace_s) for pool in self._pools.values()))
         await asyncio.gather(*self._around.cleaning)
+        self._gate.cores.close()
         await self._loop.run_in_executor(None, self._guard.close)
         await self._loop.run_in_executor(None, shutil.rmtree, self._tmp_root, True)
 

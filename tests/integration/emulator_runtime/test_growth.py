@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -68,27 +71,55 @@ async def test_long_requests_get_an_environment_each(logs: LogKeeper, code: Path
         assert await _processes(runtime, 3, 0, together=3) == 3
 
 
-@pytest.mark.parametrize(("busy", "expected"), [(True, 2), (False, 3)])
-async def test_patience_is_longer_while_every_core_is_busy(
-    logs: LogKeeper, code: Path, monkeypatch: pytest.MonkeyPatch, busy: bool, expected: int
+@pytest.mark.parametrize(("room", "expected"), [(False, 2), (True, 3)])
+async def test_one_more_than_the_cores_is_started_while_all_are_busy(
+    logs: LogKeeper, code: Path, monkeypatch: pytest.MonkeyPatch, room: bool, expected: int
 ) -> None:
-    monkeypatch.setattr(pool, "_PATIENCE_WHEN_BUSY_S", 30.0)
-    monkeypatch.setattr(Cores, "are_busy", lambda _: busy)
-    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    _one_core(monkeypatch, room=room)
+    monkeypatch.setattr(pool, "_LONGEST_HOLD_S", 30.0)
     async with _running(code, logs) as runtime:
         await _processes(runtime, 1, 0)
         # The nap is the time that one more would have to start.
         assert await _processes(runtime, 3, 1.0, together=expected) == expected
 
 
-def test_cores_that_work_are_busy_and_those_that_rest_are_not(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_while_all_cores_are_busy_idle_environments_stay_idle(
+    logs: LogKeeper, code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now = (100, 1_000)
-    monkeypatch.setattr("emulator.runtime.concurrency._ticks", lambda: now)
+    async with _running(code, logs) as runtime:
+        await _processes(runtime, 4, 0, together=4)
+        _one_core(monkeypatch, room=False)
+        monkeypatch.setattr(pool, "_LONGEST_HOLD_S", 30.0)
+        monkeypatch.setattr(runtime._gate.cores, "count", 1)
+        assert await _processes(runtime, 12, 0.02, together=2) == 2
+
+
+async def test_functions_that_wait_for_each_other_all_run_on_busy_cores(
+    logs: LogKeeper, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _one_core(monkeypatch, room=False)
+    async with _running(code, logs) as runtime:
+        assert await _processes(runtime, 5, 0, together=5) == 5
+
+
+def test_cores_have_no_room_beside_as_many_processes_that_work() -> None:
     cores = Cores()
-    assert not cores.are_busy()  # nothing is known yet
-    now = (101, 1_100)
-    assert cores.are_busy()
-    now = (150, 1_200)
-    assert not cores.are_busy()
+    busy = [
+        subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=PIPE)
+        for _ in range(cores.count)
+    ]
+    try:
+        for each in busy:
+            assert each.stdout is not None
+            each.stdout.readline()  # it works by now
+        assert not cores.have_room()
+    finally:
+        for each in busy:
+            each.kill()
+            each.communicate()
+        cores.close()
+
+
+def _one_core(monkeypatch: pytest.MonkeyPatch, *, room: bool) -> None:
+    monkeypatch.setattr(Cores, "have_room", lambda _: room)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
