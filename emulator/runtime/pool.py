@@ -28,6 +28,8 @@ _PATIENCE_S = 0.005
 # However busy the cores are, one more is let in when none was for so long: those who run may be
 # waiting for it.
 _LONGEST_HOLD_S = 0.05
+# Busy cores rest for moments, too; a start costs more than such a moment.
+_ROOMY_LOOKS = 3
 _COMING = frozenset({State.STARTING, State.RETURNING})
 # Each look takes some 50 µs, in which no request is served.
 _LOOKS_AT_ONCE = 8
@@ -73,6 +75,7 @@ class FunctionPool:
         self._started_at = -math.inf
         self._running = 0
         self._dispatched_at = -math.inf
+        self._roomy_looks = 0  # how many of the last ones in a row found an idle core
         self._prewarm = 0
         self._kept_warm = 0
         # Once an INIT failed, the next ones run inside the invocations that need them.
@@ -232,11 +235,12 @@ class FunctionPool:
 
     def _has_room(self) -> bool:
         """Whether one more running at once would get anything done sooner."""
-        return (
-            self._running <= self._gate.cores.count
-            or self._gate.cores.have_room()
-            or self._loop.time() - self._dispatched_at > _LONGEST_HOLD_S
-        )
+        return self._must_go_on() or self._gate.cores.have_room()
+
+    def _must_go_on(self) -> bool:
+        """Whether one more runs however busy the cores are."""
+        few = self._running <= self._gate.cores.count
+        return few or self._loop.time() - self._dispatched_at > _LONGEST_HOLD_S
 
     def _admit(self) -> None:
         """Count one more invocation, or raise Throttled."""
@@ -282,7 +286,7 @@ class FunctionPool:
         now = self._loop.time()
         if not self._waiting or now - max(self._started_at, self._waiting[0][0]) < _PATIENCE_S:
             return 0
-        if self._idle or not self._has_room():
+        if self._idle or not (self._must_go_on() or self._roomy_looks >= _ROOMY_LOOKS):
             return 0
         latest = now - _PATIENCE_S
         return sum(1 for _ in itertools.takewhile(lambda each: each[0] <= latest, self._waiting))
@@ -294,6 +298,7 @@ class FunctionPool:
 
     def _patience_lost(self) -> None:
         self._patience = None
+        self._roomy_looks = self._roomy_looks + 1 if self._gate.cores.have_room() else 0
         self._go_on()
 
     def _start(self) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import urlencode
 
 from emulator.services import accounts, ports
 from emulator.services.errors import ServiceError
@@ -27,7 +28,6 @@ _COMMON_ROOT = Path("/var/lib/paywright")
 _INITDB_TIMEOUT_S = 120
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": ports.HOST,
-    "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "256MB",
     "wal_level": "replica",
@@ -55,7 +55,7 @@ class Binaries:
 
 
 class Postgres(Server):
-    """A PostgreSQL cluster of our own, with one superuser `paywright` and no socket but TCP."""
+    """A PostgreSQL cluster of our own, with one superuser `paywright`."""
 
     title: ClassVar[str] = "PostgreSQL"
     user: ClassVar[str] = "paywright"
@@ -96,6 +96,18 @@ class Postgres(Server):
         """`postgresql://paywright:password@127.0.0.1:port/paywright`, as the superuser."""
         return self.database_url("paywright")
 
+    @property
+    def near_url(self) -> str:
+        """`postgresql://paywright:password@/paywright?host=/folder/of/the/socket`, or `url`."""
+        if self._socket(self._socket_name) is None:
+            return self.url
+        where = urlencode({"host": self.data_dir, "port": self.port}, safe="/")
+        return f"postgresql://{self.user}:{self._password}@/paywright?{where}"
+
+    @property
+    def _socket_name(self) -> str:
+        return f".s.PGSQL.{self.port}"
+
     def database_url(self, database: str) -> str:
         """The URL of a database of this cluster, as the superuser."""
         return f"postgresql://{self.user}:{self._password}@{ports.HOST}:{self.port}/{database}"
@@ -118,7 +130,8 @@ class Postgres(Server):
         """Start the postmaster; it replays its log by itself after a crash."""
         assert self._binaries is not None, "prepare() comes first"
         command = [self._binaries.tool("postgres"), "-D", str(self.data_dir), "-p", str(self.port)]
-        for name, value in self._settings.items():
+        folder = "" if self._socket(self._socket_name) is None else str(self.data_dir)
+        for name, value in {"unix_socket_directories": folder, **self._settings}.items():
             command += ["-c", f"{name}={value}"]
         return spawn(
             self.title,
@@ -213,7 +226,8 @@ class Postgres(Server):
         left = Identity.of(int(lines[0]))
         if left is not None and _is_postgres(left.pid):
             left.stop(self.stop_signals)
-        (self.data_dir / "postmaster.pid").unlink(missing_ok=True)
+        for lock in (self.data_dir / "postmaster.pid", *self.data_dir.glob(".s.PGSQL.*")):
+            lock.unlink(missing_ok=True)
 
     def _reachable_binaries(self, account: Account, binaries: Binaries) -> Binaries:
         if accounts.can_run(account, [binaries.tool("postgres"), "--version"]):

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Collection
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import quote
 
 from emulator.services import ports
 from emulator.services.errors import ServiceError
@@ -16,6 +17,7 @@ from emulator.services.process import Child, spawn
 from emulator.services.server import Server, environment
 
 _DATABASES = 64
+_SOCKET = "valkey.sock"
 
 
 class Valkey(Server):
@@ -43,13 +45,19 @@ class Valkey(Server):
         """`redis://:password@127.0.0.1:port/0`."""
         return f"redis://:{self._password}@{ports.HOST}:{self.port}/0"
 
+    @property
+    def near_url(self) -> str:
+        """`unix://:password@/path/of/the/socket?db=0`, or else `url`."""
+        path = self._socket(_SOCKET)
+        return self.url if path is None else f"unix://:{self._password}@{quote(str(path))}?db=0"
+
     def prepare(self) -> None:
         """Make the data folder."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def launch(self) -> Child:
         """Start it, configured through its standard input: `ps` shows no password."""
-        settings = {
+        settings: dict[str, object] = {
             "bind": ports.HOST,
             "port": self.port,
             "requirepass": self._password,
@@ -64,6 +72,9 @@ class Valkey(Server):
             "timeout": 0,
             "tcp-keepalive": 60,
         }
+        path = self._socket(_SOCKET)
+        if path is not None:
+            settings |= {"unixsocket": f'"{path}"', "unixsocketperm": 700}
         configuration = "".join(f"{name} {value}\n" for name, value in settings.items())
         return spawn(
             self.title,

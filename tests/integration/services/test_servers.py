@@ -20,6 +20,7 @@ import redis
 from emulator.services import MiniStack, Postgres, Server, ServiceError, Valkey, ports, server
 from emulator.services import postgres as postgres_module
 from emulator.services.process import Identity
+from paywright.cache import Away, Cache
 
 _PASSWORD = "0123456789abcdef"
 
@@ -86,12 +87,42 @@ def test_postgres_is_set_up_for_money(folder, started):
             "data_checksums": "on",
             "server_encoding": "UTF8",
             "listen_addresses": "127.0.0.1",
-            "unix_socket_directories": "",
             "log_parameter_max_length": "0",
             "log_parameter_max_length_on_error": "0",
         }.items():
             assert _setting(connection, name) == value, name
         assert connection.pgconn.used_password
+
+
+def test_clients_nearby_come_over_a_socket_with_the_password(folder, started):
+    postgres, valkey = started(_postgres(folder)), started(_valkey(folder))
+    assert str(folder) in postgres.near_url
+    with psycopg.connect(postgres.near_url.replace("/paywright?", "/postgres?")) as connection:
+        assert connection.execute("SELECT inet_client_addr()").fetchone() == (None,)
+        assert connection.pgconn.used_password
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(postgres.near_url.replace(_PASSWORD, "wrong"))
+    cache = Cache(valkey.near_url)
+    cache.set("key", "value", ttl_ms=60_000)
+    assert redis.Redis.from_url(valkey.url).get("key") == b"value"
+    with pytest.raises(Away):
+        Cache(valkey.near_url.replace(_PASSWORD, "wrong")).get("key")
+
+
+def test_a_path_too_long_for_a_socket_leaves_tcp(folder, started):
+    deep = folder / ("d" * 100)
+    deep.mkdir(mode=0o755)
+    for one in (started(_postgres(deep)), started(_valkey(deep))):
+        assert one.near_url == one.url
+
+
+def test_a_socket_that_a_killed_server_left_is_no_obstacle(folder, started):
+    for one in (started(_postgres(folder)), started(_valkey(folder))):
+        os.kill(one.child.identity.pid, signal.SIGKILL)
+        one.restart()
+        assert str(folder) in one.near_url
+    with psycopg.connect(started(_postgres(folder)).near_url.replace("/paywright?", "/postgres?")):
+        pass
 
 
 def test_postgres_refuses_who_does_not_know_the_password(folder, started):

@@ -11,7 +11,7 @@ import socket
 import ssl
 from contextlib import suppress
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import hiredis
 
@@ -20,7 +20,7 @@ Command = tuple[str | bytes | int, ...]
 _PORT = 6379
 _CHUNK_BYTES = 65_536
 _TLS = frozenset({"rediss", "valkeys"})
-_SCHEMES = _TLS | {"redis", "valkey"}
+_SCHEMES = _TLS | {"redis", "valkey", "unix"}
 
 
 class Wire:
@@ -32,17 +32,12 @@ class Wire:
     def __init__(self, url: str, timeout_s: float) -> None:
         parts = urlsplit(url)
         assert parts.scheme in _SCHEMES, "Cache checks it"
-        host = parts.hostname or "127.0.0.1"
-        self._socket = socket.create_connection((host, parts.port or _PORT), timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if parts.scheme in _TLS:
-            tls = ssl.create_default_context()
-            self._socket = tls.wrap_socket(self._socket, server_hostname=host)
+        self._socket = _connected(parts, timeout_s)
         self._reader = hiredis.Reader()
         self._owed = 0  # replies that nobody waits for
         self._incoming = select.poll()
         self._incoming.register(self._socket, select.POLLIN)
-        self._greet(unquote(parts.username or ""), unquote(parts.password or ""), parts.path)
+        self._greet(unquote(parts.username or ""), unquote(parts.password or ""), _database(parts))
 
     def is_usable(self) -> bool:
         """Whether nothing is heard but what is owed: a server that speaks unasked hangs up."""
@@ -99,19 +94,44 @@ class Wire:
         if hasattr(self, "_socket"):  # it was connected
             self.close()
 
-    def _greet(self, user: str, password: str, path: str) -> None:
+    def _greet(self, user: str, password: str, database: str) -> None:
         commands: list[Command] = []
         if password:
             commands.append(("AUTH", user, password) if user else ("AUTH", password))
-        if path.strip("/"):
-            commands.append(("SELECT", path.strip("/")))
+        if database:
+            commands.append(("SELECT", database))
         for reply in self.send(tuple(commands)):
             if isinstance(reply, hiredis.ReplyError):
                 raise ConnectionError(str(reply))
+
+
+def _connected(parts: SplitResult, timeout_s: float) -> socket.socket:
+    if parts.scheme == "unix":
+        near = socket.socket(socket.AF_UNIX)
+        near.settimeout(timeout_s)
+        try:
+            near.connect(unquote(parts.path))
+        except BaseException:
+            near.close()
+            raise
+        return near
+    host = parts.hostname or "127.0.0.1"
+    far = socket.create_connection((host, parts.port or _PORT), timeout_s)
+    far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if parts.scheme in _TLS:
+        return ssl.create_default_context().wrap_socket(far, server_hostname=host)
+    return far
+
+
+def _database(parts: SplitResult) -> str:
+    """The number of the database: of a Unix socket in `?db=`, else the path."""
+    if parts.scheme == "unix":
+        return parse_qs(parts.query).get("db", [""])[0]
+    return parts.path.strip("/")
 
 
 def check_url(url: str) -> None:
     """Raise ValueError for a URL that is not Valkey's."""
     scheme = urlsplit(url).scheme
     if scheme not in _SCHEMES:
-        raise ValueError(f"VALKEY_URL begins with {scheme}://; give redis:// or rediss://")
+        raise ValueError(f"VALKEY_URL begins with {scheme}://; give redis://, rediss:// or unix://")
