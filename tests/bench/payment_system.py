@@ -136,6 +136,8 @@ def started(folder: Path, **parameters: object) -> Iterator[System]:
         yield System(home, state.require_running(home))
     finally:
         _call([*command, "down"], env)
+        # PostgreSQL's data is elsewhere where its user does not reach the folder.
+        _call([*command, "reset", "--yes"], env)
 
 
 def _call(command: list[str], env: dict[str, str]) -> None:
