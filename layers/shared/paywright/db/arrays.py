@@ -18,19 +18,21 @@ class ArrayDumper(Dumper):
 
     def dump(self, obj: list[Any]) -> Buffer:
         """The literal."""
-        return f"{{{','.join([_element(each) for each in obj])}}}".encode()
+        elements = [_LITERALS.get(type(each), _other)(each) for each in obj]
+        return f"{{{','.join(elements)}}}".encode()
 
 
-def _element(value: Any) -> str:
-    literal = _LITERALS.get(type(value))
-    if literal is None:  # an enumeration, say
-        literal = next((each for kind, each in _LITERALS.items() if isinstance(value, kind)), None)
-        assert literal is not None, "no such arrays are used here"
+def _other(value: Any) -> str:
+    """A value of a kind derived from those that are known: an enumeration, say."""
+    literal = next((each for kind, each in _LITERALS.items() if isinstance(value, kind)), None)
+    assert literal is not None, "no such arrays are used here"
     return literal(value)
 
 
 def _text(value: str) -> str:
-    return f'"{value if value.isalnum() else value.translate(_ESCAPES)}"'
+    if '"' in value or "\\" in value:
+        value = value.translate(_ESCAPES)
+    return f'"{value}"'
 
 
 _LITERALS: dict[type, Callable[[Any], str]] = {

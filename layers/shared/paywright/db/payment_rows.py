@@ -165,7 +165,7 @@ def waited(of: Payment, wait: Wait) -> Parameters:
     }
 
 
-def recorded(before: Payment, after: Payment, record: Record) -> Parameters:
+def recorded(after: Payment, record: Record) -> Parameters:
     """What is written beside every change."""
     origin, event = record.origin, record.event
     return {
@@ -182,7 +182,7 @@ def recorded(before: Payment, after: Payment, record: Record) -> Parameters:
         "audit_action": record.audit_action,
         "actor_type": "system" if origin.actor is None else "api_key",
         "actor_id": origin.actor,
-        "changes": to_json(_changes(before, after)),
+        "changes": record.changes,
         "ip_address": origin.ip_address,
         "user_agent": origin.user_agent,
         "trace_id": origin.trace_id,
@@ -197,7 +197,7 @@ def recorded(before: Payment, after: Payment, record: Record) -> Parameters:
 def completed(done: Completion) -> Parameters:
     """All that T2 writes."""
     before, after, answer, made = done.before, done.after, done.answer, done.refund
-    return recorded(before, after, done.record) | {
+    return recorded(after, done.record) | {
         "merchant_id": after.merchant_id,
         "livemode": after.livemode,
         "transaction_id": after.id,
@@ -235,8 +235,3 @@ def completed(done: Completion) -> Parameters:
         "release_key": done.release_key,
         "key_expires_at": done.key_expires_at,
     }
-
-
-def _changes(before: Payment, after: Payment) -> dict[str, list[Any]]:
-    was, now = before.as_json(), after.as_json()
-    return {name: [was[name], now[name]] for name in now if was[name] != now[name]}

@@ -122,7 +122,7 @@ class PostgresPayments:
         parameters = (
             rows.begun(caller, request.before, request.intent, context)
             | rows.new_refund(request)
-            | rows.recorded(request.before, request.after, request.record)
+            | rows.recorded(request.after, request.record)
         )
         statement = Statement(_SQL["begin_refund"], parameters)
         try:

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from paywright.errors import InvalidField, PaywrightError
 from paywright.fraud.rules import Assessment
+from paywright.fx.quote import Quote
 from paywright.fx.rates import Rate
 from paywright.money import Money
 from paywright.payments.lifetimes import authorization_lifetime
@@ -99,12 +100,21 @@ def _prepare(services: Services, caller: Caller, request: Authorize) -> _Prepare
     method = _method(services, caller, request)
     processor = services.processors.for_method(method.type)
     _check_possible(method, processor, request)
-    payment = _new_payment(services, caller, request, method, processor)
-    if request.fx_quote_id is not None:
-        payment = _quoted(services, payment, request.fx_quote_id)
-    assessment = services.fraud.assess(caller, method, payment)
-    payment = _scored(payment, assessment)
+    now = services.clock.now()
+    quote = _quote(services, caller, request, now)
+    assessment = services.fraud.assess(caller, method, request.amount, now)
     available(processor)
+    payment = _new_payment(
+        services,
+        caller,
+        request,
+        method=method,
+        processor=processor,
+        assessment=assessment,
+        now=now,
+    )
+    if quote is not None:
+        payment = _quoted(payment, quote)
     at_once = request.capture_method is CaptureMethod.AUTOMATIC
     rate = rate_for(services, payment) if at_once else None
     return _Prepared(method, processor, payment, assessment, rate)
@@ -134,10 +144,12 @@ def _new_payment(
     services: Services,
     caller: Caller,
     request: Authorize,
+    *,
     method: PaymentMethod,
     processor: Guarded,
+    assessment: Assessment,
+    now: datetime,
 ) -> Payment:
-    now: datetime = services.clock.now()
     is_settled_alike = request.amount.currency == caller.settlement_currency
     return Payment(
         merchant_id=caller.merchant_id,
@@ -163,8 +175,8 @@ def _new_payment(
         failure_message=None,
         processor=processor.name,
         processor_ref=None,
-        fraud_score=None,
-        fraud_flags=(),
+        fraud_score=assessment.score,
+        fraud_flags=assessment.flags,
         settlement_currency=caller.settlement_currency,
         settlement_amount=None,
         settlement_refunded_amount=0,
@@ -183,12 +195,19 @@ def _new_payment(
     )
 
 
-def _quoted(services: Services, payment: Payment, quote_id: UUID) -> Payment:
-    """The payment with its quote's rate and spread, which hold for all its captures."""
-    quote = services.quotes.find_quote(payment.merchant_id, payment.livemode, quote_id)
+def _quote(services: Services, caller: Caller, request: Authorize, now: datetime) -> Quote | None:
+    """The quote that was asked for, if any; raise where it cannot be taken."""
+    if request.fx_quote_id is None:
+        return None
+    quote = services.quotes.find_quote(caller.merchant_id, caller.livemode, request.fx_quote_id)
     if quote is None:
         raise InvalidField("No such quote.", param="fx_quote_id")
-    quote.check(payment.currency, payment.settlement_currency, payment.created_at)
+    quote.check(request.amount.currency, caller.settlement_currency, now)
+    return quote
+
+
+def _quoted(payment: Payment, quote: Quote) -> Payment:
+    """The payment with its quote's rate and spread, which hold for all its captures."""
     return replace(
         payment,
         fx_quote_id=quote.id,
@@ -197,7 +216,3 @@ def _quoted(services: Services, payment: Payment, quote_id: UUID) -> Payment:
         fx_rate_at=quote.rate.at,
         fx_spread_bps=quote.spread_bps,
     )
-
-
-def _scored(payment: Payment, assessment: Assessment) -> Payment:
-    return replace(payment, fraud_score=assessment.score, fraud_flags=assessment.flags)

@@ -87,8 +87,9 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
             updated_at=around.now,
         )
     # One text for the answer and for the event: it is long, and both are made for every payment.
-    text = to_json(after.as_json()) if refund is None else to_json(refund.as_json())
-    body = text if refund is None else to_json(shown(after, refund))
+    now_shown = after.as_json()
+    text = to_json(now_shown if refund is None else refund.as_json())
+    body = text if refund is None else to_json({**now_shown, "refund": refund.as_json()})
     answer = Answer(201 if decided.kind in CREATES else 200, body)
     return Completion(
         before=payment,
@@ -105,6 +106,7 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
             kind=str(decided.kind) if approved else f"{decided.kind}_failed",
             event_type=_event_type(after, decided.kind, approved=approved),
             audit_action=f"{decided.kind}_{'succeeded' if approved else 'failed'}",
+            changes=changes(payment, now_shown),
             origin=around.origin,
             now=around.now,
             ids=around.ids,
@@ -125,6 +127,7 @@ def record(
     kind: str,
     event_type: str,
     audit_action: str,
+    changes: str,
     origin: Origin,
     now: datetime,
     ids: IdSource,
@@ -155,8 +158,15 @@ def record(
         event=Event(event_id, event_type, about.id, about.sequence, payload),
         audit_id=audit_id,
         audit_action=audit_action,
+        changes=changes,
         origin=origin,
     )
+
+
+def changes(before: Payment, now_shown: dict[str, Any]) -> str:
+    """What became different in a payment as the API shows it, for the audit log: JSON text."""
+    was = before.as_json()
+    return to_json({name: [was[name], now] for name, now in now_shown.items() if was[name] != now})
 
 
 def shown(payment: Payment, refund: Refund | None) -> dict[str, Any]:

@@ -95,12 +95,12 @@ def refund_refused(payment: Payment, refund: Refund) -> tuple[Payment, Journal]:
 
 
 def _authorized(payment: Payment, success: Success) -> Effect:
-    after = replace(payment, processor_ref=success.reference)
     if payment.capture_method is CaptureMethod.AUTOMATIC:
-        return _captured(after, success)
+        return _captured(payment, success)
     after = replace(
-        after,
-        status=_next(after, success, is_held=True),
+        payment,
+        status=_next(payment, success, is_held=True),
+        processor_ref=success.reference,
         # The issuer counts from when it was asked, however late we heard of it.
         expires_at=payment.created_at + success.lifetime,
     )
@@ -134,6 +134,8 @@ def _captured(payment: Payment, success: Success) -> Effect:
     after = replace(
         payment,
         status=succeeded(payment.status, success.kind, facts),
+        # What is captured at once has no name yet; a hold keeps that of its authorization.
+        processor_ref=payment.processor_ref if was_held else success.reference,
         captured_amount=captured_amount,
         settlement_amount=(payment.settlement_amount or 0) + settled.amount,
         fee_share_amount=payment.fee_share_amount + fee.share.amount,

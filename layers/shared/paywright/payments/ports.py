@@ -10,7 +10,7 @@ from paywright.fees import FeePlan
 from paywright.fraud.rules import Assessment
 from paywright.fx.quote import Quote
 from paywright.fx.rates import Rate
-from paywright.money import Currency
+from paywright.money import Currency, Money
 from paywright.payments.models import (
     Caller,
     Payment,
@@ -129,7 +129,9 @@ class Trouble(Protocol):
 class FraudScorer(Protocol):
     """Scores a payment before it is authorized."""
 
-    def assess(self, caller: Caller, method: PaymentMethod, payment: Payment) -> Assessment:
+    def assess(
+        self, caller: Caller, method: PaymentMethod, amount: Money, now: datetime
+    ) -> Assessment:
         """The score and its reasons; 50 with a flag when scoring is not possible in time."""
         ...
 

@@ -12,7 +12,7 @@ from uuid import UUID
 from paywright.errors import NotFound, PaymentNotRefundable, RefundExceedsCapture
 from paywright.ids import typeid
 from paywright.ledger import postings
-from paywright.payments.completion import record
+from paywright.payments.completion import changes, record
 from paywright.payments.effects import requested
 from paywright.payments.models import Answer, Caller, Payment, Refund, RefundStatus, RequestContext
 from paywright.payments.operation import (
@@ -138,6 +138,7 @@ def _request(
         kind="refund_requested",
         event_type="refund.created",
         audit_action="refund_requested",
+        changes=changes(payment, after.as_json()),
         origin=Origin.of(caller.api_key_id, context),
         now=now,
         ids=ids,

@@ -123,7 +123,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is written beside every change of a payment: postings, an audit row, an event."""
+    """What is written beside every change of a payment: postings, an audit row, an event.
+
+    `changes` is JSON text: what was shown of the payment, and is now, wherever that differs.
+    """
 
     journal_id: UUID
     journal_kind: str
@@ -132,6 +135,7 @@ class Record:
     event: Event
     audit_id: UUID
     audit_action: str
+    changes: str
     origin: Origin
 
 
