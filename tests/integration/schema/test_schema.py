@@ -187,6 +187,49 @@ def test_amounts_are_bounded_by_each_other(owner: psycopg.Connection[Any]) -> No
     owner.execute(sql, [uuid7(), uuid7(), 100, 60, 40])
 
 
+@pytest.mark.parametrize(
+    ("domain", "refused"),
+    [
+        ("currency_code", "USD"),
+        ("positive_amount", 0),
+        ("counted_amount", -1),
+        ("exchange_rate", 0),
+        ("spread_bps", 1001),
+        ("fraud_score", 101),
+        ("method_type", "cash"),
+        ("capture_method", "never"),
+        ("payment_status", "lost"),
+        ("void_reason", "whim"),
+        ("operation_kind", "guess"),
+        ("operation_state", "open"),
+        ("idempotency_key", ""),
+        ("idempotency_key", "k" * 256),
+        ("sha256_digest", b"d" * 31),
+        ("entry_type", "both"),
+        ("account_type", "mattress"),
+        ("actor_type", "nobody"),
+    ],
+)
+def test_a_domain_refuses_what_no_column_may_hold(
+    owner: psycopg.Connection[Any], domain: str, refused: Any
+) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation, match=domain):
+        owner.execute(f"SELECT %s::{domain}", [refused])
+
+
+def test_the_tables_of_every_payment_check_only_what_compares_columns(
+    owner: psycopg.Connection[Any],
+) -> None:
+    """What one column may hold is its domain: CHECKs are read anew by every statement."""
+    rows = owner.execute(
+        "SELECT conname FROM pg_constraint WHERE contype = 'c' AND cardinality(conkey) < 2"
+        " AND conrelid::regclass::text IN ('transactions', 'payment_operations',"
+        " 'pending_operations', 'idempotency_keys', 'journals', 'ledger_entries', 'audit_log',"
+        " 'ledger_unsequenced', 'outbox')"
+    ).fetchall()
+    assert rows == []
+
+
 def test_no_index_is_on_a_column_that_an_operation_changes(
     owner: psycopg.Connection[Any],
 ) -> None:

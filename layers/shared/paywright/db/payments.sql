@@ -29,7 +29,7 @@ active AS (
 key AS (
     INSERT INTO idempotency_keys AS stored
         (merchant_id, livemode, key, fingerprint, operation_id, created_at)
-    SELECT merchant_id, %(livemode)s, %(key)s, %(fingerprint)s, %(operation_id)s, %(now)s
+    SELECT merchant_id, %(livemode)s, %(key)s::text, %(fingerprint)s, %(operation_id)s, %(now)s
       FROM asked
      WHERE %(key)s::text IS NOT NULL
     ON CONFLICT (merchant_id, livemode, key) DO UPDATE
