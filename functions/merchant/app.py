@@ -93,4 +93,4 @@ async def get_profile(raw: fastapi.Request) -> fastapi.Response:
 
 def _customers() -> Customers:
     wired = platform()
-    return Customers(wired.database, wired.pii_key, wired.clock, wired.ids)
+    return Customers(wired.database, wired.pii_key, wired.clock, wired.ids, wired.methods)

@@ -9,6 +9,7 @@ from functools import cache
 
 from paywright.cache import Cache
 from paywright.clock import Clock, business_clock
+from paywright.customers.remembered import RememberedMethods
 from paywright.db import Database
 from paywright.db.opening import open_database
 from paywright.db.payments import PostgresPayments
@@ -45,6 +46,7 @@ class Platform:
     ids: IdSource
     processor: Processor
     payments: Services
+    methods: RememberedMethods
     quotes: Quotes
     gate: Gate
     pii_key: str
@@ -73,8 +75,11 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
     _check_processors(settings.processor_costs, processors)
     rates = _rates(settings, valkey, clock)
     quotes = Quotes(database, rates, clock, ids)
+    store = PostgresPayments(database, clock)
+    methods = RememberedMethods(valkey, store)
     services = Services(
-        store=PostgresPayments(database, clock),
+        store=store,
+        methods=methods,
         processors=processors,
         fraud=CacheScorer(scoring),
         rates=rates,
@@ -94,6 +99,7 @@ def assemble(settings: Settings, *, cache_prefix: str = "") -> Platform:
         ids=ids,
         processor=processors.for_method("card").processor,
         payments=services,
+        methods=methods,
         quotes=quotes,
         gate=Gate(
             database,

@@ -9,12 +9,13 @@ from uuid import UUID
 import psycopg
 
 from paywright.clock import Clock, rfc3339
+from paywright.customers.remembered import RememberedMethods
 from paywright.db.connection import Database, Row
 from paywright.db.created import Creations, Insert
 from paywright.db.sql import load
 from paywright.errors import CustomerExists, MerchantNotActive, NotFound
 from paywright.ids import IdSource, typeid
-from paywright.payments.models import Answer, Caller, RequestContext, to_json
+from paywright.payments.models import Answer, Caller, PaymentMethod, RequestContext, to_json
 from paywright.processors.base import Card, Details, Tokenized
 from paywright.processors.registry import Guarded
 
@@ -32,13 +33,24 @@ class NewCustomer:
 
 
 class Customers:
-    """The customers of all merchants. `pii_key` encrypts names and e-mail addresses."""
+    """The customers of all merchants. `pii_key` encrypts names and e-mail addresses.
 
-    def __init__(self, database: Database, pii_key: str, clock: Clock, ids: IdSource) -> None:
+    Payment methods that are added are told to `methods`, if given: they are about to be charged.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        pii_key: str,
+        clock: Clock,
+        ids: IdSource,
+        methods: RememberedMethods | None = None,
+    ) -> None:
         self._database = database
         self._pii_key = pii_key
         self._clock = clock
         self._ids = ids
+        self._methods = methods
 
     def create(self, caller: Caller, new: NewCustomer, context: RequestContext) -> Answer:
         """Store a customer; raise CustomerExists for an external id that has one."""
@@ -143,7 +155,12 @@ class Customers:
                 "livemode": caller.livemode,
             }
 
-        return self._once(caller, context, parameters, insert)
+        answer = self._once(caller, context, parameters, insert)
+        if self._methods is not None and not answer.replayed:
+            names = PaymentMethod.__dataclass_fields__.keys() & parameters.keys()
+            method = PaymentMethod(**{name: parameters[name] for name in names})
+            self._methods.remember(caller.merchant_id, caller.livemode, method)
+        return answer
 
     def _once(
         self,

@@ -121,7 +121,7 @@ def _prepare(services: Services, caller: Caller, request: Authorize) -> _Prepare
 
 
 def _method(services: Services, caller: Caller, request: Authorize) -> PaymentMethod:
-    method = services.store.find_method(
+    method = services.methods.find_method(
         caller.merchant_id, caller.livemode, request.payment_method_id
     )
     if method is None:

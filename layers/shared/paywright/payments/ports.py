@@ -38,17 +38,21 @@ class KeyTaken(Exception):
         self.stored = stored
 
 
-class PaymentStore(Protocol):
-    """Payments in the database; each method is one unit of work."""
-
-    def find_payment(self, merchant_id: UUID, livemode: bool, payment_id: UUID) -> Payment | None:
-        """A payment of that merchant and mode."""
-        ...
+class MethodSource(Protocol):
+    """What can be paid with."""
 
     def find_method(
         self, merchant_id: UUID, livemode: bool, method_id: UUID
     ) -> PaymentMethod | None:
         """A payment method of that merchant and mode."""
+        ...
+
+
+class PaymentStore(MethodSource, Protocol):
+    """Payments in the database; each method is one unit of work."""
+
+    def find_payment(self, merchant_id: UUID, livemode: bool, payment_id: UUID) -> Payment | None:
+        """A payment of that merchant and mode."""
         ...
 
     def begin_authorization(

@@ -13,6 +13,7 @@ from paywright.ids import IdSource
 from paywright.payments.models import Payment
 from paywright.payments.ports import (
     FraudScorer,
+    MethodSource,
     PaymentStore,
     QuoteStore,
     RateSource,
@@ -27,6 +28,7 @@ class Services:
     """What every payment operation is given."""
 
     store: PaymentStore
+    methods: MethodSource
     processors: Processors
     fraud: FraudScorer
     rates: RateSource
