@@ -183,6 +183,18 @@ class MerchantExists(InvalidRequest):
     status, code = 409, "merchant_exists"
 
 
+class WebhookEndpointLimitReached(InvalidRequest):
+    """There are 100 webhook endpoints already; delete one, or have one receive for several."""
+
+    status, code = 409, "webhook_endpoint_limit_reached"
+
+
+class WebhookEndpointDisabled(InvalidRequest):
+    """This webhook endpoint is disabled; enable it first."""
+
+    status, code = 409, "webhook_endpoint_disabled"
+
+
 class CaptureExceedsAuthorization(InvalidRequest):
     """The amount to capture is more than what is left of the authorization."""
 

@@ -22,7 +22,7 @@ VECTORS: dict[str, list[dict[str, Any]]] = json.loads(
 
 def _headers(row: dict[str, Any]) -> dict[str, str]:
     sent_at = datetime.fromtimestamp(row["timestamp"], UTC)
-    return signing.headers(row["secret"], row["id"], sent_at, row["payload"].encode())
+    return signing.headers([row["secret"]], row["id"], sent_at, row["payload"].encode())
 
 
 @pytest.mark.parametrize("row", VECTORS["sign"], ids=lambda row: row.get("note", row["origin"]))
@@ -47,13 +47,13 @@ def test_x_signature_is_the_hex_hmac_of_the_body_with_the_decoded_secret(
 def test_what_a_receiver_accepts_holds_our_signature(row: dict[str, Any]) -> None:
     given = {name.lower(): value for name, value in row["headers"].items()}
     sent_at = datetime.fromtimestamp(int(given["webhook-timestamp"]), UTC)
-    ours = signing.headers(row["secret"], given["webhook-id"], sent_at, row["payload"].encode())
+    ours = signing.headers([row["secret"]], given["webhook-id"], sent_at, row["payload"].encode())
     assert ours["webhook-signature"] in given["webhook-signature"].split()
 
 
 def test_the_library_verifies_what_is_sent_now_and_nothing_else() -> None:
     secret, body = new_secret(), '{"id": "evt_1", "name": "Zoë ☕"}'.encode()
-    headers = signing.headers(secret, "evt_1", datetime.now(UTC), body)
+    headers = signing.headers([secret], "evt_1", datetime.now(UTC), body)
     assert Webhook(secret).verify(body, headers) == json.loads(body)
     for other, changed, sent in (
         (new_secret(), body, headers),

@@ -1,8 +1,9 @@
-"""Objects that a merchant creates: once for each idempotency key, with their audit row."""
+"""What a merchant creates or changes: once for each idempotency key, with its audit row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -19,17 +20,26 @@ from paywright.payments.operation import replay
 
 _SQL = load(__file__)
 _CREATED = 201
+_SEALED = "sealed:"
+"""Begins what is kept of an answer that holds a secret; JSON never does."""
 
 Insert = Callable[[psycopg.Connection[Row], dict[str, Any]], dict[str, Any]]
 
 
 class Creations:
-    """Writes new objects of merchants."""
+    """Writes objects of merchants.
 
-    def __init__(self, database: Database, clock: Clock, ids: IdSource) -> None:
+    With a `pii_key`, the answers hold secrets: what is kept of them for replays is encrypted, and
+    in the database alone.
+    """
+
+    def __init__(
+        self, database: Database, clock: Clock, ids: IdSource, *, pii_key: str | None = None
+    ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
+        self._pii_key = pii_key
 
     def replayed(self, caller: Caller, context: RequestContext) -> Answer | None:
         """The answer that was given before under this key; raise where it was for another request.
@@ -40,15 +50,31 @@ class Creations:
             return None
         store = PostgresPayments(self._database, self._clock)
         stored = store.stored_key(caller, context.idempotency_key)
-        return None if stored is None else replay(stored, context)
+        if stored is None:
+            return None
+        answer = replay(stored, context)
+        if self._pii_key is None or not answer.body.startswith(_SEALED):
+            return answer
+        sealed = {"sealed": answer.body.removeprefix(_SEALED), "pii_key": self._pii_key}
+        row = self._database.one(_SQL["unseal"], sealed)
+        assert row is not None
+        return replace(answer, body=row["body"])
 
     def write(
-        self, caller: Caller, context: RequestContext, parameters: dict[str, Any], insert: Insert
+        self,
+        caller: Caller,
+        context: RequestContext,
+        parameters: dict[str, Any],
+        insert: Insert,
+        *,
+        action: str = "created",
+        status: int = _CREATED,
     ) -> Answer:
         """The object, its audit row and the answer under its key: all in one transaction.
 
         `parameters` have the object's `id` and `entity_type`; `insert` is given them with all that
-        is known of caller and request, and returns the object as the API shows it.
+        is known of caller and request, and returns the object as the API shows it. What it sets as
+        `changes` among them goes into the audit row.
         """
         now = self._clock.now()
         values = parameters | {
@@ -56,6 +82,8 @@ class Creations:
             "livemode": caller.livemode,
             "api_key_id": caller.api_key_id,
             "actor_id": typeid("key", caller.api_key_id),
+            "action": action,
+            "changes": "{}",
             "audit_id": self._ids.new(),
             "ip_address": context.ip_address,
             "user_agent": context.user_agent,
@@ -65,10 +93,24 @@ class Creations:
             "key_expires_at": now + KEY_LIFETIME,
         }
         with self._database.transaction() as connection:
-            answer = Answer(_CREATED, to_json(insert(connection, values)))
+            body = to_json(insert(connection, values))
             connection.execute(_SQL["insert_audit"], values)
             if context.idempotency_key is not None:
-                key = {**values, "fingerprint": context.fingerprint, "response_body": answer.body}
+                key = {
+                    **values,
+                    "fingerprint": context.fingerprint,
+                    "response_status": status,
+                    "response_body": self._kept(connection, body),
+                }
                 if connection.execute(_SQL["take_key"], key).fetchone() is None:
                     raise IdempotencyKeyInProgress(retry_after_s=1)
-        return answer
+        # What is not `stored` stays out of the cache.
+        return Answer(status, body, stored=self._pii_key is None)
+
+    def _kept(self, connection: psycopg.Connection[Row], body: str) -> str:
+        """What is kept of an answer."""
+        if self._pii_key is None:
+            return body
+        row = connection.execute(_SQL["seal"], {"body": body, "pii_key": self._pii_key}).fetchone()
+        assert row is not None
+        return f"{_SEALED}{row['sealed']}"

@@ -12,7 +12,8 @@ VALUES (%(merchant_id)s, %(api_key_id)s, %(livemode)s, %(key_hash)s, %(last_four
 
 -- name: insert_endpoint
 INSERT INTO webhook_endpoints
-    (merchant_id, id, livemode, url, secret_encrypted, api_version, created_at, updated_at)
+    (merchant_id, id, livemode, url, secret_encrypted, api_version, from_profile, created_at,
+     updated_at)
 VALUES (%(merchant_id)s, %(endpoint_id)s, %(livemode)s, %(url)s,
-        pgp_sym_encrypt(%(secret)s, %(pii_key)s, 'cipher-algo=aes256'), %(api_version)s,
+        pgp_sym_encrypt(%(secret)s, %(pii_key)s, 'cipher-algo=aes256'), %(api_version)s, true,
         %(now)s, %(now)s)

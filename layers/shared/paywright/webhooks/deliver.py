@@ -35,7 +35,8 @@ class Delivery:
     event: Event
     endpoint_id: UUID
     url: str
-    secret: str
+    secrets: tuple[str, ...]
+    """The present one, then the one before it while that is still good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ def _result(future: Future[Answer]) -> Answer | None:
 
 def _post(delivery: Delivery, sender: Post, wall: Clock) -> Answer:
     event = delivery.event
-    headers = signing.headers(delivery.secret, event.public_id, wall.now(), event.payload)
+    headers = signing.headers(delivery.secrets, event.public_id, wall.now(), event.payload)
     return sender.post(delivery.url, headers, event.payload)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+TEST_EVENT = "webhook_endpoint.test"
+"""An event about an endpoint that goes to that one alone, whatever it wants."""
+
 
 def wants(event_types: Iterable[str], event_type: str) -> bool:
     """Does one of an endpoint's filters match the type of an event?"""

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from paywright.ids import parse_typeid
+from paywright.webhooks.filters import TEST_EVENT
 
 
 class Poison(ValueError):
@@ -26,6 +27,8 @@ class Event:
     type: str
     payload: bytes
     trace_id: str | None
+    endpoint_id: UUID | None = None
+    """The only endpoint that it goes to; without one it goes to all that want its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,19 @@ def event_of(message: Message) -> Event:
             type=envelope["detail-type"],
             payload=detail["payload"].encode(),
             trace_id=detail.get("trace_id"),
+            endpoint_id=_only_endpoint(envelope["detail-type"], detail["payload"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Poison(f"{type(error).__name__}: {error}") from error
     if not isinstance(event.livemode, bool) or not isinstance(event.type, str):
         raise Poison("livemode or type is of another kind")
     return event
+
+
+def _only_endpoint(event_type: str, payload: str) -> UUID | None:
+    if event_type != TEST_EVENT:
+        return None
+    return _uuid("whe", json.loads(payload)["data"]["object"]["id"])
 
 
 def _uuid(prefix: str, text: str) -> UUID:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
 
 from paywright import db
 from paywright.clock import Clock
@@ -41,16 +42,17 @@ class PostgresDeliveryStore:
             {
                 "merchant_ids": [event.merchant_id for event in events],
                 "livemodes": [event.livemode for event in events],
+                "now": self._clock.now(),
             },
         )
-        self._decrypt({endpoint["secret_encrypted"] for endpoint in endpoints})
+        self._decrypt({secret for endpoint in endpoints for secret in _secrets_of(endpoint)})
         wanted = {
             (event.id, endpoint["id"]): (event, endpoint)
             for event in events
             for endpoint in endpoints
             if (event.merchant_id, event.livemode)
             == (endpoint["merchant_id"], endpoint["livemode"])
-            and wants(endpoint["event_types"], event.type)
+            and _is_for(event, endpoint)
         }
         parameters = {
             "event_merchant_ids": [event.merchant_id for event in events],
@@ -65,8 +67,8 @@ class PostgresDeliveryStore:
         deliveries = []
         for row in begun:
             event, endpoint = wanted[row["event_id"], row["endpoint_id"]]
-            secret = self._secrets[endpoint["secret_encrypted"]]
-            deliveries.append(Delivery(row["id"], event, endpoint["id"], endpoint["url"], secret))
+            secrets = tuple([self._secrets[secret] for secret in _secrets_of(endpoint)])
+            deliveries.append(Delivery(row["id"], event, endpoint["id"], endpoint["url"], secrets))
         return deliveries
 
     def _decrypt(self, encrypted: Set[bytes]) -> None:
@@ -97,3 +99,15 @@ class PostgresDeliveryStore:
             "gone": [attempt.endpoint_is_gone for attempt in attempts],
         }
         with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
+
+
+def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
+    if event.endpoint_id is not None:
+        return bool(event.endpoint_id == endpoint["id"])
+    return wants(endpoint["event_types"], event.type)
+
+
+def _secrets_of(endpoint: Mapping[str, Any]) -> list[bytes]:
+    """An endpoint's secrets, encrypted, the present one first."""
+    columns = ("secret_encrypted", "previous_secret_encrypted")
+    return [endpoint[name] for name in columns if endpoint[name] is not None]

@@ -1,6 +1,8 @@
 -- name: endpoints
 SELECT endpoint.merchant_id, endpoint.livemode, endpoint.id, endpoint.url, endpoint.event_types,
-       endpoint.secret_encrypted
+       endpoint.secret_encrypted,
+       CASE WHEN endpoint.previous_secret_expires_at > %(now)s
+            THEN endpoint.previous_secret_encrypted END AS previous_secret_encrypted
   FROM (SELECT DISTINCT merchant_id, livemode
           FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[])
                AS wanted (merchant_id, livemode)) AS wanted
