@@ -7,64 +7,43 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from paywright.clock import Clock, SystemClock, business_clock
-from paywright.db.opening import open_database
-from paywright.ids import UuidSource
+from paywright.cache import Cache
+from paywright.clock import SystemClock
 from paywright.observability import get_logger
-from paywright.secrets import resolve
 from paywright.settings import Settings
-from paywright.webhooks.deliver import deliver_batch
+from paywright.webhooks.deliver import Means, deliver_batch
 from paywright.webhooks.message import from_record
-from paywright.webhooks.queue import DeliveryQueue
-from paywright.webhooks.sender import Sender
-from paywright.webhooks.store import PostgresDeliveryStore
+from paywright.webhooks.parts import delivery_parts
+from paywright.webhooks.places import Places
 
 _RECORDING_S = 3.0
 """Kept for what comes after the last answer."""
 
-
-@cache
-def _settings() -> Settings:
-    return Settings()
+_LEASE_S = 35.0
+"""For which a place at an endpoint is kept: longer than the function may run."""
 
 
 @cache
-def _clock() -> Clock:
-    return business_clock(_settings().clock_file)
-
-
-@cache
-def _parts() -> tuple[PostgresDeliveryStore, Sender]:
-    settings, clock = _settings(), _clock()
-    pii_key = resolve(settings.pii_key, settings.pii_key_secret_arn)
-    store = PostgresDeliveryStore(open_database(settings), UuidSource(clock), clock, pii_key)
-    sender = Sender(
-        timeout_s=settings.webhook_timeout_s,
-        allow_private=settings.webhook_allow_private_addresses,
+def _means() -> Means:
+    settings = Settings()
+    parts = delivery_parts(settings)
+    valkey = Cache(settings.valkey_url.get_secret_value(), timeout_ms=settings.valkey_timeout_ms)
+    return Means(
+        store=parts.store,
+        sender=parts.sender,
+        places=Places(valkey, lease_s=_LEASE_S),
+        dead_letters=parts.dead_letters,
+        clock=parts.clock,
+        wall=SystemClock(),
     )
-    return store, sender
-
-
-@cache
-def _queue() -> DeliveryQueue:
-    url = _settings().webhook_delivery_queue_url
-    if url is None:
-        raise ValueError("set WEBHOOK_DELIVERY_QUEUE_URL")
-    return DeliveryQueue(url)
 
 
 @get_logger().inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Deliver a batch; what is not done goes back to the queue until its next attempt is due."""
-    store, sender = _parts()
+    """Deliver a batch; what has failed is tried again by `webhook_due`, not by the queue."""
     undone = deliver_batch(
         [from_record(record) for record in event["Records"]],
-        store=store,
-        sender=sender,
-        clock=_clock(),
-        wall=SystemClock(),
+        _means(),
         time_left_s=context.get_remaining_time_in_millis() / 1000 - _RECORDING_S,
     )
-    if undone:
-        _queue().show_again(undone)
     return {"batchItemFailures": [{"itemIdentifier": message.id} for message in undone]}

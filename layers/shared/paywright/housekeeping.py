@@ -18,7 +18,7 @@ from paywright.payments.services import Services
 
 _SQL = load(__file__)
 _ROUND_S = 1.0
-_KEYS_AT_ONCE = 5_000
+_KEYS_AT_ONCE = _DELIVERIES_AT_ONCE = 5_000
 _ROUNDS_BETWEEN_RELAYS = 10
 _EVENTS_AT_ONCE = 1_000
 _MOST_RELAYS = 5
@@ -36,7 +36,7 @@ def keep_house(
     end = time.monotonic() + for_s
     now = services.clock.now()
     done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
-    done |= {"left_to_a_person": 0, "expired": 0, "notices": 0}
+    done |= {"left_to_a_person": 0, "expired": 0, "notices": 0, "deliveries_forgotten": 0}
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
@@ -45,6 +45,8 @@ def keep_house(
         try:
             if number % _ROUNDS_BETWEEN_RELAYS == 0:
                 back = _A_MOMENT if number else _AN_HOUR
+                limits = {"now": services.clock.now(), "limit": _DELIVERIES_AT_ONCE}
+                done["deliveries_forgotten"] += database.run(_SQL["forget_deliveries"], limits)
                 done["relayed_again"] += relay_again(database, services.clock.now(), back=back)
             done["expired"] += expire_due(services)
             done["notices"] += hear_notices(services)

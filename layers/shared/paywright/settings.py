@@ -56,7 +56,7 @@ class Settings(BaseSettings):
     )
 
     event_bus_name: str = "payment-events"
-    webhook_delivery_queue_url: str | None = None
+    webhook_dead_letter_queue_url: str | None = None
     webhook_timeout_s: float = Field(default=10, gt=0, le=10)
     webhook_allow_private_addresses: bool = False
 

@@ -8,8 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from paywright.db import Database
 from paywright.housekeeping import keep_house, relay_again
-from paywright.ids import parse_typeid
+from paywright.ids import parse_typeid, uuid_floor
 from paywright.merchants.create import NewMerchant
 from paywright.wiring import Platform
 from tests.api import Api
@@ -51,9 +52,9 @@ def test_an_event_that_nobody_delivers_comes_again(
     assert waiting(owner, paid) == 1
 
 
-@pytest.mark.parametrize(("status", "again"), [("delivered", 0), ("failed", 0), ("pending", 1)])
-def test_an_event_with_a_delivery_comes_again_only_if_that_is_overdue(
-    status: str, again: int, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+@pytest.mark.parametrize("status", ["delivered", "failed", "pending"])
+def test_an_event_with_a_delivery_is_in_good_hands(
+    status: str, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
 ) -> None:
     owner.execute(
         "INSERT INTO webhook_deliveries (merchant_id, id, event_id, endpoint_id, status,"
@@ -62,7 +63,58 @@ def test_an_event_with_a_delivery_comes_again_only_if_that_is_overdue(
         [status, paid],
     )
     relay_again(platform.database, platform.clock.now() + timedelta(minutes=3))
+    assert waiting(owner, paid) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "again"), [(["refund.*"], 0), (["payment.*"], 1), (["payment.captured"], 1), ([], 0)]
+)
+def test_an_event_that_nobody_wants_does_not_come_again(
+    wanted: list[str],
+    again: int,
+    platform: Platform,
+    paid: Any,
+    owner: psycopg.Connection[Any],
+) -> None:
+    owner.execute(
+        "UPDATE webhook_endpoints w SET event_types = %s FROM events e"
+        " WHERE w.merchant_id = e.merchant_id AND e.object_id = %s",
+        [wanted, paid],
+    )
+    relay_again(platform.database, platform.clock.now() + timedelta(minutes=2))
     assert waiting(owner, paid) == again
+
+
+def test_deliveries_are_kept_for_30_days_with_their_attempts(
+    platform: Platform,
+    paid: Any,
+    owner: psycopg.Connection[Any],
+    housekeeping_database_url: str,
+) -> None:
+    now, day = platform.clock.now(), timedelta(days=1)
+    old, fresh = (uuid_floor(now - days * day) for days in (31, 29))
+    for delivery in (old, fresh):
+        owner.execute(
+            "WITH new AS (INSERT INTO webhook_deliveries (merchant_id, id, event_id, endpoint_id,"
+            " status, created_at) SELECT e.merchant_id, %(id)s, %(id)s, e.id, 'failed', now()"
+            " FROM events e WHERE e.object_id = %(payment)s RETURNING *), waiting AS ("
+            " INSERT INTO webhook_waiting (merchant_id, endpoint_id, delivery_id, due_at)"
+            " SELECT merchant_id, endpoint_id, id, now() FROM new)"
+            " INSERT INTO webhook_attempts (merchant_id, delivery_id, number, endpoint_id, at,"
+            " duration_ms) SELECT merchant_id, id, 1, endpoint_id, now(), 1 FROM new",
+            {"id": delivery, "payment": paid},
+        )
+    database = Database(housekeeping_database_url)
+    assert keep_house(platform.payments, database, for_s=0)["deliveries_forgotten"] == 1
+    database.close()
+    for table, column in {
+        "webhook_deliveries": "id",
+        "webhook_attempts": "delivery_id",
+        "webhook_waiting": "delivery_id",
+    }.items():
+        sql = f"SELECT {column} FROM {table} WHERE {column} IN (%s, %s)"
+        assert owner.execute(sql.encode(), [old, fresh]).fetchall() == [(fresh,)]
+    owner.execute("DELETE FROM webhook_waiting WHERE delivery_id = %s", [fresh])
 
 
 def test_it_ends_after_a_few_times(
@@ -74,8 +126,6 @@ def test_it_ends_after_a_few_times(
 
 
 def test_a_round_of_housekeeping(platform: Platform, housekeeping_database_url: str) -> None:
-    from paywright.db import Database
-
     database = Database(housekeeping_database_url)
     done = keep_house(platform.payments, database, for_s=0)
     database.close()

@@ -1,14 +1,14 @@
-"""Deliveries: which endpoints get an event, what is kept of it, and when it is tried again."""
+"""First attempts: which endpoints get an event, what is kept of it, and who has to wait."""
 
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,163 +17,32 @@ import psycopg
 import pytest
 from standardwebhooks import Webhook
 
+from paywright import db
+from paywright.cache import Cache
 from paywright.clock import SystemClock
 from paywright.db import Database
 from paywright.events.bus import Bus
 from paywright.events.relay import Relay
-from paywright.ids import UuidSource, parse_typeid, typeid
-from paywright.merchants.create import create_merchant
+from paywright.ids import typeid
 from paywright.webhooks.deliver import deliver_batch
-from paywright.webhooks.message import Message
-from paywright.webhooks.queue import DeliveryQueue
-from paywright.webhooks.retries import MAX_ATTEMPTS
-from paywright.webhooks.secrets import new_secret
+from paywright.webhooks.message import Message, event_of
+from paywright.webhooks.places import Places
+from paywright.webhooks.queue import DeadLetter, DeadLetters
 from paywright.webhooks.sender import Sender
 from paywright.webhooks.store import PostgresDeliveryStore
 from tests.api import LambdaContext, load_function
 from tests.integration.events.conftest import Outbox
 from tests.integration.events.conftest import bus_name as bus_name  # noqa: PLC0414 - a fixture
 from tests.integration.events.conftest import queue as queue  # noqa: PLC0414 - a fixture
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, hang
 from tests.receivers import Receiver, status
 
-PII_KEY = "a-key-of-tests"
-CLOCK = SystemClock()
-IDS = UuidSource(CLOCK)
 SAMPLE = Path(__file__).parents[3] / "events" / "webhook_payment_captured.json"
-
-
-@dataclass
-class Merchant:
-    """A merchant with a first endpoint at a receiver, and the store that delivers to it."""
-
-    owner: psycopg.Connection[Any]
-    store: PostgresDeliveryStore
-    id: uuid.UUID
-    secret: str
-    handed: int = field(default=0)
-
-    def add_endpoint(
-        self, url: str, *, event_types: list[str] | None = None, livemode: bool = False
-    ) -> str:
-        secret = new_secret()
-        self.owner.execute(
-            "INSERT INTO webhook_endpoints (merchant_id, id, livemode, url, event_types,"
-            " secret_encrypted, api_version, created_at, updated_at) VALUES (%s, %s, %s, %s, %s,"
-            " pgp_sym_encrypt(%s, %s, 'cipher-algo=aes256'), '2026-11-01', now(), now())",
-            [self.id, IDS.new(), livemode, url, event_types or ["*"], secret, PII_KEY],
-        )
-        return secret
-
-    def message(
-        self,
-        event_type: str = "payment.captured",
-        *,
-        attempt: int = 1,
-        livemode: bool = False,
-        event_id: str | None = None,
-    ) -> Message:
-        event_id = event_id or typeid("evt", IDS.new())
-        self.handed += 1
-        detail = {
-            "event_id": event_id,
-            "merchant_id": typeid("mer", self.id),
-            "livemode": livemode,
-            "sequence": 1,
-            "trace_id": "trace-1",
-            "payload": f'{{"id":"{event_id}",  "name":"Zoë ☕"}}',
-        }
-        body = json.dumps({"detail-type": event_type, "detail": detail})
-        return Message(f"message-{self.handed}", "handle", attempt, body)
-
-    def again(self, message: Message) -> Message:
-        return Message(message.id, message.receipt_handle, message.attempt + 1, message.body)
-
-    def deliver(self, *messages: Message, timeout_s: float = 2, left_s: float = 20) -> list[int]:
-        """Deliver; the seconds until the retry of each message that is not done."""
-        undone = deliver_batch(
-            messages,
-            store=self.store,
-            sender=Sender(timeout_s=timeout_s, allow_private=True),
-            clock=CLOCK,
-            wall=CLOCK,
-            time_left_s=left_s,
-            jitter=lambda: 0.0,
-        )
-        return [undone[message] for message in messages if message in undone]
-
-    def deliveries(self) -> list[dict[str, Any]]:
-        cursor = self.owner.cursor(row_factory=psycopg.rows.dict_row)
-        cursor.execute("SELECT * FROM webhook_deliveries WHERE merchant_id = %s", [self.id])
-        return cursor.fetchall()
-
-    def endpoints(self) -> list[tuple[bool, str | None]]:
-        return self.owner.execute(
-            "SELECT enabled, disabled_reason FROM webhook_endpoints WHERE merchant_id = %s",
-            [self.id],
-        ).fetchall()
-
-
-@pytest.fixture
-def new_receiver() -> Iterator[Callable[[], Receiver]]:
-    made: list[Receiver] = []
-
-    def make() -> Receiver:
-        made.append(Receiver())
-        return made[-1]
-
-    yield make
-    for receiver in made:
-        receiver.close()
-
-
-@pytest.fixture
-def receiver(new_receiver: Callable[[], Receiver]) -> Receiver:
-    return new_receiver()
-
-
-@pytest.fixture
-def app_database(app_database_url: str) -> Iterator[Database]:
-    database = Database(app_database_url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def owner(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def merchant(
-    owner: psycopg.Connection[Any], app_database: Database, receiver: Receiver
-) -> Merchant:
-    return _new_merchant(owner, app_database, receiver.url)
-
-
-def _new_merchant(
-    owner: psycopg.Connection[Any], app_database: Database, webhook_url: str
-) -> Merchant:
-    made = create_merchant(
-        owner,
-        PII_KEY,
-        name="Ada",
-        email=f"{uuid.uuid4().hex}@example.com",
-        settlement_currency="usd",
-        webhook_url=webhook_url,
-        clock=CLOCK,
-        ids=IDS,
-        allow_private_urls=True,
-    )
-    merchant_id = parse_typeid("mer", made.id)
-    assert merchant_id is not None
-    assert made.webhook_secret is not None
-    store = PostgresDeliveryStore(app_database, IDS, CLOCK, PII_KEY)
-    return Merchant(owner, store, merchant_id, made.webhook_secret)
 
 
 def test_an_event_arrives_signed_and_is_recorded(merchant: Merchant, receiver: Receiver) -> None:
     message = merchant.message()
+    before = datetime.now(UTC)
     assert merchant.deliver(message) == []
     (request,) = receiver.received
     event = Webhook(merchant.secret).verify(request.body, request.headers)
@@ -183,130 +52,117 @@ def test_an_event_arrives_signed_and_is_recorded(merchant: Merchant, receiver: R
     assert (delivery["status"], delivery["attempts"]) == ("delivered", 1)
     assert (delivery["last_response_code"], delivery["last_error"]) == (200, None)
     assert delivery["next_retry_at"] is None
+    (attempt,) = merchant.attempts()
+    assert (attempt["delivery_id"], attempt["number"]) == (delivery["id"], 1)
+    assert (attempt["status_code"], attempt["error"]) == (200, None)
+    assert before <= attempt["at"] <= datetime.now(UTC)
+    assert merchant.waiting() == []
 
 
 def test_a_message_that_comes_twice_is_sent_once(merchant: Merchant, receiver: Receiver) -> None:
     message = merchant.message()
     merchant.deliver(message)
-    assert merchant.deliver(merchant.again(message)) == []
-    assert len(receiver.received) == 1
-    assert len(merchant.deliveries()) == 1
+    assert merchant.deliver(message) == []
+    assert len(receiver.received) == len(merchant.deliveries()) == 1
 
 
 def test_an_event_that_is_twice_in_a_batch_is_sent_once(
     merchant: Merchant, receiver: Receiver
 ) -> None:
     first = merchant.message()
-    second = Message("another", "handle", 1, first.body)
-    assert merchant.deliver(first, second) == []
+    assert merchant.deliver(first, Message("another", first.body)) == []
     assert len(receiver.received) == 1
-    receiver.replies.append(status(500))
-    third = merchant.message()
-    fourth = Message("yet another", "handle", 2, third.body)
-    assert merchant.deliver(third, fourth) == [5, 5]
 
 
-def test_a_failure_is_tried_again_with_the_same_id_and_a_new_time(
+def test_a_failure_is_left_to_be_tried_again_and_its_message_is_done(
     merchant: Merchant, receiver: Receiver
 ) -> None:
     receiver.replies.append(status(500))
     message = merchant.message()
-    before = datetime.now(UTC)
-    assert merchant.deliver(message) == [1]
+    assert merchant.deliver(message) == []
     (delivery,) = merchant.deliveries()
     assert (delivery["status"], delivery["attempts"]) == ("pending", 1)
     assert delivery["last_response_code"] == 500
     assert delivery["next_retry_at"] - delivery["last_attempt_at"] == timedelta(seconds=1)
-    assert before <= delivery["last_attempt_at"] <= datetime.now(UTC)
-
-    assert merchant.deliver(merchant.again(message)) == []
-    (delivery,) = merchant.deliveries()
-    assert (delivery["status"], delivery["attempts"]) == ("delivered", 2)
-    assert (delivery["last_response_code"], delivery["next_retry_at"]) == (200, None)
-    first, second = receiver.received
-    assert first.headers["webhook-id"] == second.headers["webhook-id"]
-    Webhook(merchant.secret).verify(second.body, second.headers)
+    (waiting,) = merchant.waiting()
+    assert (waiting["delivery_id"], waiting["due_at"]) == (
+        delivery["id"],
+        delivery["next_retry_at"],
+    )
+    assert merchant.deliver(message) == [], "a second copy changes nothing"
+    assert len(receiver.received) == 1
 
 
-def test_delays_follow_the_receive_count_and_the_last_attempt_fails_for_good(
-    merchant: Merchant, receiver: Receiver
+def test_two_copies_at_once_are_one_delivery(
+    merchant: Merchant, receiver: Receiver, app_database_url: str
 ) -> None:
     message = merchant.message()
-    delays = []
-    for _ in range(MAX_ATTEMPTS):
-        receiver.replies.append(status(503))
-        delays += merchant.deliver(message)
-        message = merchant.again(message)
-    assert delays == [1, 5, 30, 120, 600, 0]
+    other_database = Database(app_database_url)
+    ids = PostgresDeliveryStore(other_database, _ids(merchant), merchant.clock, PII_KEY)
+    other = replace(merchant.means, store=ids)
+    both = threading.Barrier(2)
+
+    def late(handler: Any) -> None:
+        both.wait(5)
+        status(200)(handler)
+
+    receiver.replies.extend([late, late])
+    merchant.set_endpoint(answered_at=merchant.clock.now())  # two may send there
+    thread = threading.Thread(target=deliver_batch, args=([message], other), kwargs=LEFT)
+    thread.start()
+    assert merchant.deliver(message) == []
+    thread.join()
+    other_database.close()
     (delivery,) = merchant.deliveries()
-    assert (delivery["status"], delivery["attempts"]) == ("failed", 6)
-    assert delivery["next_retry_at"] is None
+    assert delivery["status"] == "delivered"
+    first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
-def test_a_failed_delivery_that_is_redriven_is_tried_again(
-    merchant: Merchant, receiver: Receiver
-) -> None:
-    receiver.replies.append(status(503))
-    message = merchant.message(attempt=MAX_ATTEMPTS)
-    assert merchant.deliver(message) == [0]
-    redriven = Message(message.id, "handle", 1, message.body)
-    assert merchant.deliver(redriven) == []
-    assert [delivery["status"] for delivery in merchant.deliveries()] == ["delivered"]
+LEFT = {"time_left_s": 20}
 
 
-def test_retry_after_is_honoured(merchant: Merchant, receiver: Receiver) -> None:
-    receiver.replies.append(status(429, Retry_After="77"))
-    assert merchant.deliver(merchant.message()) == [77]
-    receiver.replies.append(status(503, Retry_After="86400"))
-    assert merchant.deliver(merchant.message()) == [900]
+def _ids(merchant: Merchant) -> Any:
+    return merchant.store._ids
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 400, 404])
 def test_only_2xx_is_success(merchant: Merchant, receiver: Receiver, code: int) -> None:
     receiver.replies.append(status(code, Location=receiver.url))
-    assert merchant.deliver(merchant.message()) == [1]
+    merchant.deliver(merchant.message())
     assert len(receiver.received) == 1
     assert [delivery["last_response_code"] for delivery in merchant.deliveries()] == [code]
+    assert [delivery["status"] for delivery in merchant.deliveries()] == ["pending"]
 
 
-def test_410_disables_the_endpoint_and_is_not_tried_again(
+def test_retry_after_is_honoured_up_to_15_minutes(merchant: Merchant, receiver: Receiver) -> None:
+    receiver.replies.append(status(429, Retry_After="77"))
+    merchant.deliver(merchant.message())
+    receiver.replies.append(status(503, Retry_After="86400"))
+    merchant.deliver(merchant.message())
+    waits = [each["next_retry_at"] - each["last_attempt_at"] for each in merchant.deliveries()]
+    assert waits == [timedelta(seconds=77), timedelta(minutes=15)]
+
+
+def test_410_disables_the_endpoint_tells_of_it_and_is_not_tried_again(
     merchant: Merchant, receiver: Receiver
 ) -> None:
     receiver.replies.append(status(410))
     assert merchant.deliver(merchant.message()) == []
-    assert merchant.endpoints() == [(False, "the receiver answered 410 Gone")]
+    endpoint = merchant.endpoint()
+    assert not endpoint["enabled"]
+    assert endpoint["disabled_reason"] == "the receiver answered 410 Gone"
     assert [delivery["status"] for delivery in merchant.deliveries()] == ["failed"]
+    assert merchant.waiting() == []
+    (event,) = merchant.events()
+    assert event["type"] == "merchant.webhook_endpoint_disabled"
+    assert (event["object_id"], event["sequence"]) == (endpoint["id"], endpoint["sequence"])
+    told = event["payload"]
+    assert (told["id"], told["sequence"]) == (typeid("evt", event["id"]), 1)
+    assert told["data"]["object"]["url"] == endpoint["url"]
+    assert told["data"]["object"]["last_status_code"] == 410
     assert merchant.deliver(merchant.message()) == []
     assert len(receiver.received) == 1
-
-
-def test_what_waits_for_an_endpoint_that_was_disabled_is_closed(
-    merchant: Merchant, receiver: Receiver
-) -> None:
-    receiver.replies.append(status(500))
-    message = merchant.message()
-    merchant.deliver(message)
-    merchant.owner.execute(
-        "UPDATE webhook_endpoints SET enabled = false WHERE merchant_id = %s", [merchant.id]
-    )
-    assert merchant.deliver(merchant.again(message)) == []
-    (delivery,) = merchant.deliveries()
-    assert (delivery["status"], delivery["last_error"]) == ("failed", "the endpoint is disabled")
-    assert len(receiver.received) == 1
-
-
-def test_only_the_endpoint_that_failed_is_asked_again(
-    merchant: Merchant, receiver: Receiver, new_receiver: Callable[[], Receiver]
-) -> None:
-    other = new_receiver()
-    secret = merchant.add_endpoint(other.url)
-    other.replies.append(status(500))
-    message = merchant.message()
-    assert merchant.deliver(message) == [1]
-    assert merchant.deliver(merchant.again(message)) == []
-    assert (len(receiver.received), len(other.received)) == (1, 2)
-    Webhook(secret).verify(other.received[1].body, other.received[1].headers)
-    assert {delivery["status"] for delivery in merchant.deliveries()} == {"delivered"}
 
 
 def test_endpoints_get_what_they_asked_for(
@@ -321,17 +177,26 @@ def test_endpoints_get_what_they_asked_for(
     assert (len(receiver.received), len(refunds.received), len(live.received)) == (2, 1, 1)
 
 
+def test_an_event_for_one_endpoint_goes_to_no_other(
+    merchant: Merchant, receiver: Receiver, new_receiver: Callable[[], Receiver]
+) -> None:
+    other = new_receiver()
+    merchant.add_endpoint(other.url)
+    endpoint_id = typeid("whe", merchant.endpoint()["id"])
+    merchant.deliver(merchant.message(endpoint_id=endpoint_id))
+    assert (len(receiver.received), len(other.received)) == (1, 0)
+
+
 def test_merchants_of_one_batch_get_their_own_events(
-    owner: psycopg.Connection[Any],
-    app_database: Database,
     merchant: Merchant,
     receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
     new_receiver: Callable[[], Receiver],
 ) -> None:
     elsewhere = new_receiver()
-    other = _new_merchant(owner, app_database, elsewhere.url)
+    other = new_merchant(elsewhere.url)
     ours, theirs = merchant.message(), other.message()
-    merchant.deliver(ours, Message("theirs", "handle", 1, theirs.body))
+    merchant.deliver(ours, Message("theirs", theirs.body))
     for got, secret, message in (
         (receiver.received, merchant.secret, ours),
         (elsewhere.received, other.secret, theirs),
@@ -342,43 +207,183 @@ def test_merchants_of_one_batch_get_their_own_events(
 
 
 def test_an_event_that_nobody_wants_is_done(merchant: Merchant, receiver: Receiver) -> None:
-    merchant.owner.execute(
-        "UPDATE webhook_endpoints SET event_types = '{}' WHERE merchant_id = %s", [merchant.id]
-    )
+    merchant.set_endpoint(event_types=[])
     assert merchant.deliver(merchant.message()) == []
     assert (merchant.deliveries(), receiver.received) == ([], [])
 
 
-def test_poison_is_reported_and_harms_no_other(merchant: Merchant, receiver: Receiver) -> None:
-    poison = Message("poison", "handle", 1, "{not json")
-    good = merchant.message()
-    undone = merchant.deliver(poison, good)
-    assert undone == [0]
+def test_poison_goes_to_the_dead_letters_with_its_reason_and_harms_no_other(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    assert merchant.deliver(Message("poison", "{not json"), merchant.message()) == []
+    (letter,) = merchant.graves.letters
+    assert (letter.body, letter.code) == ("{not json", "UNREADABLE")
+    assert "JSONDecodeError" in letter.reason
     assert len(receiver.received) == 1
-
-
-def _hang(handler: BaseHTTPRequestHandler) -> None:
-    handler.connection.recv(1)
+    merchant.graves.away = True
+    poison = Message("poison", "{not json")
+    assert merchant.deliver(poison) == [poison], "it comes again"
 
 
 def test_a_batch_is_sent_at_the_same_time(merchant: Merchant, receiver: Receiver) -> None:
-    receiver.replies.extend([_hang] * 10)
-    begun = time.monotonic()
-    assert merchant.deliver(*[merchant.message() for _ in range(10)], timeout_s=0.5) == [1] * 10
-    assert time.monotonic() - begun < 2
-    assert {delivery["last_error"] for delivery in merchant.deliveries()} == {
-        "no answer within 0.5 s"
-    }
+    all_there = threading.Barrier(10)
+
+    def together(handler: Any) -> None:
+        all_there.wait(5)
+        status(200)(handler)
+
+    receiver.replies.extend([together] * 10)
+    merchant.deliver(*[merchant.message() for _ in range(10)], timeout_s=10)
+    assert {delivery["status"] for delivery in merchant.deliveries()} == {"delivered"}
 
 
-def test_what_is_not_answered_in_the_functions_time_waits_for_the_next(
+def test_what_is_not_answered_in_the_functions_time_is_left_to_the_next(
     merchant: Merchant, receiver: Receiver
 ) -> None:
-    receiver.replies.append(_hang)
-    begun = time.monotonic()
-    assert merchant.deliver(merchant.message(), timeout_s=2, left_s=0.2) == [1]
-    assert time.monotonic() - begun < 1.5
+    receiver.replies.append(hang)
+    assert merchant.deliver(merchant.message(), timeout_s=8, left_s=0.2) == []
+    assert len(merchant.waiting()) == 1
     assert [delivery["last_error"] for delivery in merchant.deliveries()] == ["no answer in time"]
+
+
+def test_an_endpoint_that_hangs_holds_nothing_after_its_first_delivery(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    receiver.replies.append(hang)
+    merchant.deliver(merchant.message(), timeout_s=1.2)
+    assert merchant.endpoint()["slow"]
+    assert len(receiver.received) == 1
+    more = [merchant.message() for _ in range(20)]
+    assert merchant.deliver(*more) == [], "their messages are done"
+    assert len(receiver.received) == 1, "nobody waits for it here"
+    waiting = [each for each in merchant.deliveries() if each["attempts"] == 0]
+    assert len(waiting) == len(more)
+    assert {each["status"] for each in waiting} == {"pending"}
+    assert len(merchant.waiting()) == 21
+
+
+def test_what_others_of_a_batch_have_is_recorded_before_the_one_that_hangs(
+    merchant: Merchant,
+    receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
+    new_receiver: Callable[[], Receiver],
+) -> None:
+    hung = new_merchant(new_receiver().url)
+    gone_on = threading.Event()
+    seen: list[str] = []
+
+    def watch(handler: Any) -> None:
+        """It answers once the other's delivery is on record."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until and not seen:
+            with psycopg.connect(merchant.owner.info.dsn, password=password) as connection:
+                found = connection.execute(
+                    "SELECT status FROM webhook_deliveries WHERE merchant_id = %s", [merchant.id]
+                ).fetchall()
+            seen.extend(row[0] for row in found)
+            time.sleep(0.05)
+        gone_on.set()
+        status(200)(handler)
+
+    password = merchant.owner.info.password
+    slow = new_receiver()
+    slow.replies.append(watch)
+    hung.set_endpoint(url=slow.url)
+    merchant.deliver(merchant.message(), Message("theirs", hung.message().body), timeout_s=10)
+    assert gone_on.is_set()
+    assert seen == ["delivered"]
+    assert [delivery["status"] for delivery in hung.deliveries()] == ["delivered"]
+    assert hung.endpoint()["slow"]
+    assert len(receiver.received) == 1
+
+
+def test_one_environment_sends_to_an_endpoint_of_which_nothing_is_known(
+    merchant: Merchant, receiver: Receiver, valkey: Cache
+) -> None:
+    endpoint = merchant.endpoint()["id"]
+    elsewhere = Places(valkey, lease_s=35)
+    assert elsewhere.take({endpoint: False}) == {endpoint}
+    assert merchant.deliver(merchant.message()) == []
+    assert receiver.received == []
+    assert len(merchant.waiting()) == 1
+    elsewhere.leave([endpoint])
+    merchant.deliver(merchant.message())
+    assert len(receiver.received) == 1
+
+
+def test_a_few_environments_send_to_one_that_answers(valkey: Cache) -> None:
+    endpoint = uuid.uuid4()
+    first, second, third = (Places(valkey, lease_s=35, sleep=lambda _: None) for _ in range(3))
+    assert first.take({endpoint: True}) == second.take({endpoint: True}) == {endpoint}
+    assert third.take({endpoint: True}) == set()
+    assert first.take({endpoint: True}) == {endpoint}, "its own place is its own"
+    first.leave([endpoint])
+    assert third.take({endpoint: True}) == {endpoint}
+
+
+def test_a_place_is_given_up_when_its_environment_is_gone(valkey: Cache) -> None:
+    endpoint = uuid.uuid4()
+    Places(valkey, lease_s=0.01).take({endpoint: False})
+    time.sleep(0.05)
+    assert Places(valkey, lease_s=35).take({endpoint: False}) == {endpoint}
+
+
+def test_without_valkey_all_are_delivered(merchant: Merchant, receiver: Receiver) -> None:
+    away = Places(Cache("redis://127.0.0.1:1/0"), lease_s=35)
+    deliver_batch(
+        [merchant.message() for _ in range(3)], replace(merchant.means, places=away), time_left_s=9
+    )
+    assert len(receiver.received) == 3
+
+
+def test_without_the_database_nothing_is_sent_and_all_comes_again(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    database = Database("postgresql://nobody@127.0.0.1:1/none", connect_timeout_s=1)
+    store = PostgresDeliveryStore(database, _ids(merchant), merchant.clock, PII_KEY)
+    with pytest.raises(db.Lost):
+        deliver_batch([merchant.message()], replace(merchant.means, store=store), time_left_s=9)
+    assert receiver.received == []
+    merchant.deliver(merchant.message())
+    assert len(receiver.received) == 1, "and no place is kept"
+
+
+def test_a_crash_between_sending_and_recording_sends_the_same_id_again(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    message = merchant.message()
+
+    class Crash(BaseException):
+        """The environment is gone."""
+
+    class Crashing(PostgresDeliveryStore):
+        def record(self, *_: object) -> None:
+            raise Crash
+
+    store = Crashing(merchant.store._database, _ids(merchant), merchant.clock, PII_KEY)
+    with pytest.raises(Crash):
+        deliver_batch([message], replace(merchant.means, store=store), time_left_s=9)
+    assert merchant.deliveries() == []
+    merchant.deliver(message)
+    first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert [delivery["status"] for delivery in merchant.deliveries()] == ["delivered"]
+
+
+def test_what_an_answer_begins_with_is_kept_whatever_it_is(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    def answer(handler: Any) -> None:
+        body = b"\x00\xff \\ \"{}'" + b"x" * 70_000
+        handler.send_response(500)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    receiver.replies.append(answer)
+    merchant.deliver(merchant.message())
+    (attempt,) = merchant.attempts()
+    assert attempt["status_code"] == 500
 
 
 @pytest.fixture
@@ -388,70 +393,67 @@ def sqs(aws_endpoint_url: str) -> Iterator[Any]:
     client.close()
 
 
-def test_a_message_is_shown_again_when_it_is_due_and_ends_in_the_dead_letter_queue(
-    sqs: Any, merchant: Merchant, receiver: Receiver
-) -> None:
-    name = f"delivery-{uuid.uuid4().hex[:12]}"
-    dead = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]
-    redrive = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": MAX_ATTEMPTS}
-    url = sqs.create_queue(
-        QueueName=name,
-        Attributes={"VisibilityTimeout": "300", "RedrivePolicy": json.dumps(redrive)},
-    )["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody=merchant.message().body)
-    queue = DeliveryQueue(url, sqs)
-    wanted = []
-    for attempt in range(1, MAX_ATTEMPTS + 1):
-        (raw,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, AttributeNames=["All"])[
-            "Messages"
-        ]
-        count = int(raw["Attributes"]["ApproximateReceiveCount"])
-        assert count == attempt
-        message = Message(raw["MessageId"], raw["ReceiptHandle"], count, raw["Body"])
-        receiver.replies.append(status(500))
-        wanted += merchant.deliver(message)
-        queue.show_again({message: 0})  # the test is in a hurry
-    assert wanted == [1, 5, 30, 120, 600, 0]
-    assert "Messages" not in sqs.receive_message(QueueUrl=url)
-    (raw,) = sqs.receive_message(QueueUrl=dead, WaitTimeSeconds=5)["Messages"]
-    assert len(receiver.received) == MAX_ATTEMPTS
+def test_dead_letters_say_why_and_are_read_like_any_message(sqs: Any, merchant: Merchant) -> None:
+    url = sqs.create_queue(QueueName=f"dead-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    body = merchant.message().body
+    letter = DeadLetter(body, "RETRIES_EXHAUSTED", "no answer within 10 s", (("A", "b"),))
+    assert DeadLetters(url, sqs).put(letter)
+    (raw,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert raw["Body"] == body
+    told = {name: each["StringValue"] for name, each in raw["MessageAttributes"].items()}
+    assert told == {
+        "ERROR_CODE": "RETRIES_EXHAUSTED",
+        "ERROR_MESSAGE": "no answer within 10 s",
+        "A": "b",
+    }
+    assert event_of(Message("id", raw["Body"])).merchant_id == merchant.id
 
 
-def test_a_queue_that_is_away_only_makes_retries_late(
+def test_a_dead_letter_queue_that_is_away_says_so(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    away = DeliveryQueue("http://127.0.0.1:1/q")
-    away.show_again({Message("a", "b", 1, ""): 5})
-    assert [record.message for record in caplog.records] == ["Retries come late"]
+    away = DeadLetters("http://127.0.0.1:1/q")
+    assert not away.put(DeadLetter("{}", "UNREADABLE", "no event"))
+    assert [record.message for record in caplog.records] == [
+        "The dead-letter queue is away; trying again later"
+    ]
     away._client.close()
 
 
 @pytest.fixture
+def dead_letters_url(sqs: Any) -> str:
+    return str(sqs.create_queue(QueueName=f"dead-{uuid.uuid4().hex[:12]}")["QueueUrl"])
+
+
+@pytest.fixture
 def webhook_function(
-    monkeypatch: pytest.MonkeyPatch, app_database_url: str, aws_endpoint_url: str, sqs: Any
+    monkeypatch: pytest.MonkeyPatch,
+    app_database_url: str,
+    valkey_url: str,
+    aws_endpoint_url: str,
+    dead_letters_url: str,
 ) -> Iterator[Any]:
-    url = sqs.create_queue(QueueName=f"delivery-{uuid.uuid4().hex[:12]}")["QueueUrl"]
     for name, value in {
         "ENVIRONMENT": "local",
         "DATABASE_URL": app_database_url,
-        "VALKEY_URL": "redis://127.0.0.1:1/0",
+        "VALKEY_URL": valkey_url,
         "PII_KEY": PII_KEY,
-        "WEBHOOK_DELIVERY_QUEUE_URL": url,
+        "WEBHOOK_DEAD_LETTER_QUEUE_URL": dead_letters_url,
         "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
         "AWS_ENDPOINT_URL": aws_endpoint_url,
     }.items():
         monkeypatch.setenv(name, value)
     app = load_function("webhook")
-    caches = (app._settings, app._parts, app._queue)
-    for cached in caches:
-        cached.cache_clear()
+    app._means.cache_clear()
     yield app
-    app._parts()[0]._database.close()
-    app._queue()._client.close()
-    for cached in caches:
-        cached.cache_clear()
+    means = app._means()
+    means.store._database.close()
+    means.places._cache.close()
+    means.dead_letters._client.close()
+    app._means.cache_clear()
 
 
 def test_the_function_takes_the_sample_event(webhook_function: Any) -> None:
@@ -459,18 +461,22 @@ def test_the_function_takes_the_sample_event(webhook_function: Any) -> None:
     assert answer == {"batchItemFailures": []}
 
 
-def test_the_function_reports_each_message_that_is_not_done(
-    webhook_function: Any, merchant: Merchant, receiver: Receiver
+def test_the_function_is_done_with_what_failed_and_with_poison(
+    webhook_function: Any,
+    sqs: Any,
+    dead_letters_url: str,
+    merchant: Merchant,
+    receiver: Receiver,
 ) -> None:
     (record,) = json.loads(SAMPLE.read_text())["Records"]
     receiver.replies.append(status(500))
     bodies = {"failing": merchant.message().body, "poison": "?", "fine": record["body"]}
     records = [record | {"messageId": name, "body": body} for name, body in bodies.items()]
     answer = webhook_function.handler({"Records": records}, LambdaContext())
-    assert sorted(item["itemIdentifier"] for item in answer["batchItemFailures"]) == [
-        "failing",
-        "poison",
-    ]
+    assert answer == {"batchItemFailures": []}
+    assert len(merchant.waiting()) == 1
+    (raw,) = sqs.receive_message(QueueUrl=dead_letters_url, WaitTimeSeconds=5)["Messages"]
+    assert raw["Body"] == "?"
 
 
 def test_an_event_goes_from_the_outbox_to_the_receiver(
@@ -487,12 +493,20 @@ def test_an_event_goes_from_the_outbox_to_the_receiver(
     with psycopg.connect(outbox_url, autocommit=True) as connection:
         payload = Outbox(connection).add()
         connection.execute("UPDATE outbox SET merchant_id = %s", [merchant.id])
-        Relay(database, Bus(bus_name, client), CLOCK).run_once()
+        Relay(database, Bus(bus_name, client), SystemClock()).run_once()
     database.close()
     client.close()
     (raw,) = queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=5)["Messages"]
-    message = Message(raw["MessageId"], raw["ReceiptHandle"], 1, raw["Body"])
-    assert merchant.deliver(message) == []
+    assert merchant.deliver(Message(raw["MessageId"], raw["Body"])) == []
     (request,) = receiver.received
     assert request.body == payload.encode()
     Webhook(merchant.secret).verify(request.body, request.headers)
+
+
+def test_a_sender_that_was_given_up_is_no_success(merchant: Merchant) -> None:
+    merchant.set_endpoint(url="http://127.0.0.1:1/nobody")
+    sender = Sender(timeout_s=1, allow_private=True)
+    deliver_batch([merchant.message()], replace(merchant.means, sender=sender), time_left_s=5)
+    (attempt,) = merchant.attempts()
+    assert attempt["status_code"] is None
+    assert "refused" in attempt["error"]

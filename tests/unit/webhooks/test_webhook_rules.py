@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from paywright.webhooks.filters import wants
-from paywright.webhooks.message import Message, Poison, event_of, from_record
+from paywright.webhooks.message import Message, Poison, body_for, event_of, from_record
 from paywright.webhooks.retries import MAX_ATTEMPTS, delay_s, parse_retry_after
 from paywright.webhooks.secrets import key_of, new_secret
 
@@ -54,7 +56,7 @@ def test_the_sixth_attempt_is_the_last() -> None:
 
 def test_retry_after_makes_a_delay_longer_up_to_15_minutes_and_never_shorter() -> None:
     assert delay_s(1, 60.0, 0.0) == 60
-    assert delay_s(1, 120.1, 0.0) == 121
+    assert delay_s(1, 120.1, 0.0) == 120.1
     assert delay_s(1, 86_400.0, 0.0) == 900
     assert delay_s(4, 2.0, 0.0) == 120
 
@@ -90,10 +92,18 @@ def test_the_sample_event_is_read() -> None:
     (record,) = json.loads(SAMPLE.read_text())["Records"]
     message = from_record(record)
     event = event_of(message)
-    assert message.attempt == 1
+    assert message.id == record["messageId"]
+    assert event.endpoint_id is None
     assert event.type == "payment.captured"
     assert event.livemode is False
     assert json.loads(event.payload)["id"] == event.public_id
+
+
+def test_a_message_for_one_endpoint_is_the_event_again_and_names_the_endpoint() -> None:
+    (record,) = json.loads(SAMPLE.read_text())["Records"]
+    event, endpoint_id = event_of(from_record(record)), uuid4()
+    again = event_of(Message("id", body_for(event, endpoint_id)))
+    assert again == replace(event, endpoint_id=endpoint_id)
 
 
 def _body(**changes: Any) -> str:
@@ -120,8 +130,11 @@ def _body(**changes: Any) -> str:
         _body(payload={"id": "evt_x"}),
         _body(payload="\ud800"),
         _body(livemode="false"),
+        _body(sequence="1"),
+        _body(endpoint_id="whe_nonsense"),
+        _body(endpoint_id=None),
     ],
 )
 def test_what_is_no_event_is_poison(body: str) -> None:
     with pytest.raises(Poison):
-        event_of(Message("id", "handle", 1, body))
+        event_of(Message("id", body))

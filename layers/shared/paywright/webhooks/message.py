@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from paywright.ids import parse_typeid
+from paywright.events.entry import SOURCE
+from paywright.ids import parse_typeid, typeid
 from paywright.webhooks.filters import TEST_EVENT
 
 
@@ -27,28 +28,22 @@ class Event:
     type: str
     payload: bytes
     trace_id: str | None
+    sequence: int
     endpoint_id: UUID | None = None
     """The only endpoint that it goes to; without one it goes to all that want its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the queue; `attempt` counts how often it was received, from 1."""
+    """One message of the queue."""
 
     id: str
-    receipt_handle: str
-    attempt: int
     body: str
 
 
 def from_record(record: Mapping[str, Any]) -> Message:
     """The message of one record of an SQS event."""
-    return Message(
-        id=record["messageId"],
-        receipt_handle=record["receiptHandle"],
-        attempt=int(record["attributes"]["ApproximateReceiveCount"]),
-        body=record["body"],
-    )
+    return Message(id=record["messageId"], body=record["body"])
 
 
 def event_of(message: Message) -> Event:
@@ -64,19 +59,39 @@ def event_of(message: Message) -> Event:
             type=envelope["detail-type"],
             payload=detail["payload"].encode(),
             trace_id=detail.get("trace_id"),
-            endpoint_id=_only_endpoint(envelope["detail-type"], detail["payload"]),
+            sequence=detail["sequence"],
+            endpoint_id=_only_endpoint(envelope["detail-type"], detail),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Poison(f"{type(error).__name__}: {error}") from error
-    if not isinstance(event.livemode, bool) or not isinstance(event.type, str):
-        raise Poison("livemode or type is of another kind")
+    kinds = {"livemode": bool, "type": str, "sequence": int}
+    for name, kind in kinds.items():
+        if not isinstance(getattr(event, name), kind):
+            raise Poison(f"{name} is of another kind")
     return event
 
 
-def _only_endpoint(event_type: str, payload: str) -> UUID | None:
+def body_for(event: Event, endpoint_id: UUID) -> str:
+    """A message that brings an event to one endpoint alone, in the form in which the bus has it."""
+    detail = {
+        "event_id": event.public_id,
+        "merchant_id": typeid("mer", event.merchant_id),
+        "livemode": event.livemode,
+        "sequence": event.sequence,
+        "trace_id": event.trace_id,
+        "payload": event.payload.decode(),
+        "endpoint_id": typeid("whe", endpoint_id),
+    }
+    envelope = {"source": SOURCE, "detail-type": event.type, "detail": detail}
+    return json.dumps(envelope, separators=(",", ":"), ensure_ascii=False)
+
+
+def _only_endpoint(event_type: str, detail: Mapping[str, Any]) -> UUID | None:
+    if "endpoint_id" in detail:  # it is back from the dead-letter queue
+        return _uuid("whe", detail["endpoint_id"])
     if event_type != TEST_EVENT:
         return None
-    return _uuid("whe", json.loads(payload)["data"]["object"]["id"])
+    return _uuid("whe", json.loads(detail["payload"])["data"]["object"]["id"])
 
 
 def _uuid(prefix: str, text: str) -> UUID:

@@ -1,54 +1,67 @@
-"""The delivery queue: tells SQS when to show a message again."""
+"""The dead-letter queue: what cannot be delivered, each with the reason why.
+
+A message's attributes are named as EventBridge names its dead letters' (EventBridge User Guide,
+"Using dead-letter queues to process undelivered events").
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import islice
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 from paywright.observability import get_logger
-from paywright.webhooks.message import Message
 
-_MAX_ENTRIES = 10
+_LONGEST_REASON = 1_000
 
 
-class DeliveryQueue:
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message's body with what is wrong with it."""
+
+    body: str
+    code: Literal["UNREADABLE", "RETRIES_EXHAUSTED"]
+    reason: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+class DeadLetters:
     """One SQS queue; the endpoint is AWS_ENDPOINT_URL's, which boto3 reads itself."""
 
     def __init__(self, url: str, client: Any | None = None) -> None:
         self._url = url
-        self._client = client or _sqs()
+        self._given_client = client
 
-    def show_again(self, messages: Mapping[Message, int]) -> None:
-        """Hide messages for so many seconds; what the queue does not take, its own timeout does."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see _sqs
+    def put(self, letter: DeadLetter) -> bool:
+        """Put a message there; False, which the log tells of, where the queue is away."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see _client
 
-        waiting = iter(messages.items())
-        while batch := list(islice(waiting, _MAX_ENTRIES)):
-            entries: list[Any] = [
-                {
-                    "Id": str(number),
-                    "ReceiptHandle": message.receipt_handle,
-                    "VisibilityTimeout": after_s,
-                }
-                for number, (message, after_s) in enumerate(batch)
-            ]
-            try:
-                answer = self._client.change_message_visibility_batch(
-                    QueueUrl=self._url, Entries=entries
-                )
-            except (BotoCoreError, ClientError) as error:
-                get_logger().warning("Retries come late", extra={"reason": str(error)})
-            else:
-                if failed := answer.get("Failed"):
-                    codes = [entry.get("Code") for entry in failed]
-                    get_logger().warning("Retries come late", extra={"reason": codes})
+        told = {
+            "ERROR_CODE": letter.code,
+            "ERROR_MESSAGE": letter.reason[:_LONGEST_REASON] or letter.code,
+            **dict(letter.attributes),
+        }
+        attributes = {
+            name: {"DataType": "String", "StringValue": text} for name, text in told.items()
+        }
+        try:
+            self._client.send_message(
+                QueueUrl=self._url, MessageBody=letter.body, MessageAttributes=attributes
+            )
+        except (BotoCoreError, ClientError) as error:
+            get_logger().warning(
+                "The dead-letter queue is away; trying again later", extra={"reason": str(error)}
+            )
+            return False
+        return True
 
+    @cached_property
+    def _client(self) -> Any:
+        # A quarter of a cold start, and 10 MB: only where something goes wrong for good.
+        if self._given_client is not None:
+            return self._given_client
+        import boto3  # noqa: PLC0415
+        from botocore.config import Config  # noqa: PLC0415
 
-def _sqs() -> Any:
-    # A quarter of a cold start, and 10 MB: only where something has to come later.
-    import boto3  # noqa: PLC0415
-    from botocore.config import Config  # noqa: PLC0415
-
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
-    return boto3.client("sqs", config=config)
+        config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+        return boto3.client("sqs", config=config)

@@ -8,14 +8,14 @@ from email.utils import parsedate_to_datetime
 
 DELAYS_S = (1, 5, 30, 120, 600)
 MAX_ATTEMPTS = len(DELAYS_S) + 1
-"""The queue's maxReceiveCount: after that many the message goes to the dead-letter queue."""
+"""After that many a delivery has failed, and goes to the dead-letter queue."""
 
 MAX_RETRY_AFTER_S = 900
 JITTER = 0.1
 
 
-def delay_s(attempt: int, retry_after_s: float | None, jitter: float) -> int | None:
-    """Whole seconds from failed attempt number `attempt` to the next; None when it was the last.
+def delay_s(attempt: int, retry_after_s: float | None, jitter: float) -> float | None:
+    """Seconds from failed attempt number `attempt` to the next; None when it was the last.
 
     `jitter` is between -1 and 1, of which a tenth moves the delay. What the receiver asked for
     with Retry-After makes it longer, never shorter, up to 15 minutes.
@@ -24,7 +24,7 @@ def delay_s(attempt: int, retry_after_s: float | None, jitter: float) -> int | N
         return None
     own_s = DELAYS_S[max(attempt, 1) - 1] * (1 + JITTER * jitter)
     asked_s = min(retry_after_s or 0, MAX_RETRY_AFTER_S)
-    return math.ceil(max(own_s, asked_s))
+    return max(own_s, asked_s)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:

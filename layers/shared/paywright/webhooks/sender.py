@@ -34,6 +34,7 @@ class Answer:
     error: str | None = None
     retry_after: str | None = None
     duration_ms: int = 0
+    excerpt: str | None = None
 
 
 def resolve(host: str, port: int) -> list[str]:

@@ -1,29 +1,58 @@
-"""Webhook endpoints and deliveries in PostgreSQL."""
+"""Webhook endpoints, deliveries and attempts in PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from paywright import db
 from paywright.clock import Clock
-from paywright.db.connection import with_retries
-from paywright.ids import IdSource
-from paywright.webhooks.deliver import Attempt, Delivery
+from paywright.db.connection import Row, with_retries
+from paywright.ids import IdSource, typeid
+from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
+from paywright.webhooks.disabled import EVENT_TYPE, disabled_event
 from paywright.webhooks.filters import wants
+from paywright.webhooks.health import (
+    BROKEN_AFTER,
+    FIRST_REST_S,
+    LONGEST_REST_S,
+    Health,
+    Seen,
+    hangs,
+    is_news,
+    reason_to_disable,
+    seen,
+)
 from paywright.webhooks.message import Event
 
 _QUERIES = db.load(__file__)
 
-
 _MOST_SECRETS = 10_000
+_MOST_CLOSED = 1_000
+_RESTS = {
+    "broken_after": BROKEN_AFTER,
+    "first_rest_s": FIRST_REST_S,
+    "longest_rest_s": LONGEST_REST_S,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery that is due: `reason` is why it failed, where only that is left to be told."""
+
+    delivery: Delivery
+    reason: str | None = None
 
 
 class PostgresDeliveryStore:
     """Keeps one delivery for each event and endpoint.
 
     Secrets are decrypted in the database, once each: that costs more there than all the rest of a
-    delivery, and what is encrypted anew has another key here.
+    delivery, and what is encrypted anew has another key here. Every method raises `db.Lost` when
+    the database is away.
     """
 
     def __init__(self, database: db.Database, ids: IdSource, clock: Clock, pii_key: str) -> None:
@@ -34,42 +63,135 @@ class PostgresDeliveryStore:
         self._secrets: dict[bytes, str] = {}  # by what they are encrypted
 
     def plan(self, events: Sequence[Event]) -> list[Delivery]:
-        """What is still to be delivered, each with its record."""
+        """What is to be begun: to whom an event is new, or has failed. Nothing is written yet."""
         if not events:
             return []
-        endpoints = self._database.all(
-            _QUERIES["endpoints"],
-            {
-                "merchant_ids": [event.merchant_id for event in events],
-                "livemodes": [event.livemode for event in events],
-                "now": self._clock.now(),
-            },
-        )
-        self._decrypt({secret for endpoint in endpoints for secret in _secrets_of(endpoint)})
-        wanted = {
-            (event.id, endpoint["id"]): (event, endpoint)
-            for event in events
-            for endpoint in endpoints
-            if (event.merchant_id, event.livemode)
-            == (endpoint["merchant_id"], endpoint["livemode"])
-            and _is_for(event, endpoint)
-        }
+        by_id = {event.id: event for event in events}
         parameters = {
-            "event_merchant_ids": [event.merchant_id for event in events],
+            "merchant_ids": [event.merchant_id for event in events],
+            "livemodes": [event.livemode for event in events],
             "events": [event.id for event in events],
-            "merchant_ids": [event.merchant_id for event, _ in wanted.values()],
-            "ids": [self._ids.new() for _ in wanted],
-            "event_ids": [event_id for event_id, _ in wanted],
-            "endpoint_ids": [endpoint_id for _, endpoint_id in wanted],
             "now": self._clock.now(),
         }
-        begun = with_retries(lambda: self._database.all(_QUERIES["begin"], parameters))
-        deliveries = []
-        for row in begun:
-            event, endpoint = wanted[row["event_id"], row["endpoint_id"]]
-            secrets = tuple([self._secrets[secret] for secret in _secrets_of(endpoint)])
-            deliveries.append(Delivery(row["id"], event, endpoint["id"], endpoint["url"], secrets))
-        return deliveries
+        wanted = [
+            row
+            for row in self._database.all(_QUERIES["plan"], parameters)
+            if row["status"] in (None, "failed") and _is_for(by_id[row["event_id"]], row)
+        ]
+        endpoints = self._endpoints(wanted)
+        new_ids = self._ids.several(len(wanted))
+        return [
+            Delivery(row["delivery_id"] or new, by_id[row["event_id"]], endpoint)
+            for row, endpoint, new in zip(wanted, endpoints, new_ids, strict=True)
+        ]
+
+    def take(
+        self,
+        *,
+        limit: int,
+        for_the_ill: int,
+        at_once: int,
+        busy: Mapping[UUID, int],
+        lease_s: float,
+    ) -> list[Due]:
+        """What is due, up to `limit`; after `lease_s` it is due again.
+
+        An endpoint has at most `at_once` at a time, with those of `busy`; all that fail or are
+        slow together at most `for_the_ill`.
+        """
+        now = self._clock.now()
+        parameters = {
+            "now": now,
+            "until": now + timedelta(seconds=lease_s),
+            "limit": limit,
+            "for_the_ill": for_the_ill,
+            "at_once": at_once,
+            "busy_endpoints": list(busy),
+            "busy_deliveries": list(busy.values()),
+        }
+        rows = with_retries(lambda: self._database.all(_QUERIES["take"], parameters))
+        lost = [row for row in rows if row["payload"] is None]
+        if lost:  # it is older than events are kept
+            self._forget(lost)
+            rows = [row for row in rows if row["payload"] is not None]
+        return [
+            Due(Delivery(row["delivery_id"], _event_of(row), endpoint, row["tries"]), _reason(row))
+            for row, endpoint in zip(rows, self._endpoints(rows), strict=True)
+        ]
+
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+        """Keep what came of deliveries, each of another event or endpoint.
+
+        `hanging` are endpoints that have not answered and should have. What is sent to an endpoint
+        is disabled, and its merchant told, where an answer or days of failures ask for it.
+        """
+        results: dict[UUID, list[Outcome]] = {}
+        for outcome in outcomes:
+            if outcome.answer is not None:
+                results.setdefault(outcome.delivery.endpoint.id, []).append(outcome)
+        now = self._clock.now()
+        news = [(endpoint, hangs(now)) for endpoint in hanging]
+        for these in results.values():
+            endpoint, what = these[-1].delivery.endpoint, seen(these)
+            if is_news(endpoint.health, what):
+                news.append((endpoint, what))
+        if outcomes or news:
+            parameters = _of_outcomes(outcomes) | _of_news(news) | _RESTS | {"now": now}
+            with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
+        for these in results.values():
+            reason = reason_to_disable(these[-1].delivery.endpoint.health, these)
+            if reason is not None:
+                self._disable(reason, these[-1], now)
+
+    def forget(self, deliveries: Iterable[Delivery]) -> None:
+        """Nothing is to be done with these any more."""
+        self._forget(
+            [{"endpoint_id": each.endpoint.id, "delivery_id": each.id} for each in deliveries]
+        )
+
+    def close(self) -> int:
+        """Fail what waits for endpoints that are disabled or deleted, a thousand at most."""
+        parameters = {"limit": _MOST_CLOSED}
+        return with_retries(lambda: self._database.run(_QUERIES["close"], parameters))
+
+    def _disable(self, reason: str, last: Outcome, now: datetime) -> None:
+        endpoint, event_id = last.delivery.endpoint, self._ids.new()
+        parameters = {
+            "merchant_id": endpoint.merchant_id,
+            "id": endpoint.id,
+            "sequence": endpoint.sequence,
+            "reason": reason,
+            "event_id": event_id,
+            "event_type": EVENT_TYPE,
+            "payload": disabled_event(event_id, reason, last, now),
+            "now": now,
+        }
+        self._database.run(_QUERIES["disable"], parameters)
+
+    def _forget(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        parameters = {
+            "endpoint_ids": [row["endpoint_id"] for row in rows],
+            "ids": [row["delivery_id"] for row in rows],
+        }
+        self._database.run(_QUERIES["forget"], parameters)
+
+    def _endpoints(self, rows: Sequence[Row]) -> list[Endpoint]:
+        """The endpoint of each row; rows of one share it."""
+        self._decrypt({secret for row in rows for secret in _secrets_of(row)})
+        made: dict[UUID, Endpoint] = {}
+        for row in rows:
+            if row["endpoint_id"] not in made:
+                made[row["endpoint_id"]] = Endpoint(
+                    merchant_id=row["merchant_id"],
+                    id=row["endpoint_id"],
+                    url=row["url"],
+                    secrets=tuple([self._secrets[secret] for secret in _secrets_of(row)]),
+                    sequence=row["endpoint_sequence"],
+                    health=Health(
+                        row["answered_at"], row["failing_since"], row["failures"], row["slow"]
+                    ),
+                )
+        return [made[row["endpoint_id"]] for row in rows]
 
     def _decrypt(self, encrypted: Set[bytes]) -> None:
         """Know the secrets of these."""
@@ -83,27 +205,10 @@ class PostgresDeliveryStore:
         rows = self._database.all(_QUERIES["decrypt"], parameters)
         self._secrets |= {row["encrypted"]: row["secret"] for row in rows}
 
-    def record(self, attempts: Sequence[Attempt]) -> None:
-        """Keep what came of attempts, and disable the endpoints that are gone."""
-        if not attempts:
-            return
-        parameters = {
-            "merchant_ids": [attempt.delivery.event.merchant_id for attempt in attempts],
-            "ids": [attempt.delivery.id for attempt in attempts],
-            "endpoint_ids": [attempt.delivery.endpoint_id for attempt in attempts],
-            "statuses": [attempt.status for attempt in attempts],
-            "attempted_ats": [attempt.at for attempt in attempts],
-            "retry_ats": [attempt.next_retry_at for attempt in attempts],
-            "codes": [attempt.answer.status for attempt in attempts],
-            "errors": [attempt.answer.error for attempt in attempts],
-            "gone": [attempt.endpoint_is_gone for attempt in attempts],
-        }
-        with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
-
 
 def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
     if event.endpoint_id is not None:
-        return bool(event.endpoint_id == endpoint["id"])
+        return bool(event.endpoint_id == endpoint["endpoint_id"])
     return wants(endpoint["event_types"], event.type)
 
 
@@ -111,3 +216,56 @@ def _secrets_of(endpoint: Mapping[str, Any]) -> list[bytes]:
     """An endpoint's secrets, encrypted, the present one first."""
     columns = ("secret_encrypted", "previous_secret_encrypted")
     return [endpoint[name] for name in columns if endpoint[name] is not None]
+
+
+def _event_of(row: Row) -> Event:
+    return Event(
+        merchant_id=row["merchant_id"],
+        livemode=row["livemode"],
+        id=row["event_id"],
+        public_id=typeid("evt", row["event_id"]),
+        type=row["type"],
+        payload=row["payload"].encode(),
+        trace_id=row["trace_id"],
+        sequence=row["sequence"],
+    )
+
+
+def _reason(row: Row) -> str | None:
+    """Why a delivery has failed that has."""
+    if row["status"] != "failed":
+        return None
+    return reason_of(row["last_error"], row["last_response_code"])
+
+
+def _of_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    answers = [outcome.answer for outcome in outcomes]
+    deliveries = [outcome.delivery for outcome in outcomes]
+    return {
+        "merchant_ids": [each.event.merchant_id for each in deliveries],
+        "ids": [each.id for each in deliveries],
+        "event_ids": [each.event.id for each in deliveries],
+        "endpoint_ids": [each.endpoint.id for each in deliveries],
+        "statuses": [outcome.status for outcome in outcomes],
+        "tries": [outcome.tries for outcome in outcomes],
+        "attempted_ats": [outcome.at if outcome.answer else None for outcome in outcomes],
+        "due_ats": [outcome.due_at for outcome in outcomes],
+        "codes": [answer and answer.status for answer in answers],
+        "errors": [answer and answer.error for answer in answers],
+        "durations_ms": [answer and answer.duration_ms for answer in answers],
+        "excerpts": [answer and answer.excerpt for answer in answers],
+        "trace_ids": [each.event.trace_id for each in deliveries],
+    }
+
+
+def _of_news(news: Sequence[tuple[Endpoint, Seen]]) -> dict[str, Any]:
+    endpoints, seen_of = [each for each, _ in news], [what for _, what in news]
+    return {
+        "seen_merchant_ids": [endpoint.merchant_id for endpoint in endpoints],
+        "seen_endpoint_ids": [endpoint.id for endpoint in endpoints],
+        "seen_ats": [what.at for what in seen_of],
+        "seen_succeeded": [what.succeeded for what in seen_of],
+        "seen_failures": [what.failures for what in seen_of],
+        "seen_failing_since": [what.failing_since for what in seen_of],
+        "seen_slow": [what.slow for what in seen_of],
+    }

@@ -1,72 +1,224 @@
--- name: endpoints
-SELECT endpoint.merchant_id, endpoint.livemode, endpoint.id, endpoint.url, endpoint.event_types,
-       endpoint.secret_encrypted,
-       CASE WHEN endpoint.previous_secret_expires_at > %(now)s
-            THEN endpoint.previous_secret_encrypted END AS previous_secret_encrypted
-  FROM (SELECT DISTINCT merchant_id, livemode
-          FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[])
-               AS wanted (merchant_id, livemode)) AS wanted
-  JOIN webhook_endpoints AS endpoint USING (merchant_id, livemode)
- WHERE endpoint.enabled
- ORDER BY endpoint.merchant_id, endpoint.id;
+-- fragment: endpoint
+endpoint.merchant_id, endpoint.id AS endpoint_id, endpoint.url, endpoint.secret_encrypted,
+CASE WHEN endpoint.previous_secret_expires_at > %(now)s
+     THEN endpoint.previous_secret_encrypted END AS previous_secret_encrypted,
+endpoint.sequence AS endpoint_sequence, endpoint.answered_at, endpoint.failing_since,
+endpoint.failures, endpoint.slow
+
+-- fragment: endpoints_that_wait
+-- One look into the index for each of them, however much waits.
+waits (endpoint_id, merchant_id) AS (
+    (SELECT endpoint_id, merchant_id FROM webhook_waiting ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT next.*
+      FROM waits CROSS JOIN LATERAL (
+           SELECT w.endpoint_id, w.merchant_id FROM webhook_waiting w
+            WHERE w.endpoint_id > waits.endpoint_id ORDER BY w.endpoint_id LIMIT 1) AS next
+)
+
+-- name: plan
+-- Every enabled endpoint beside every event of its merchant, with what became of that already.
+SELECT event.id AS event_id, endpoint.event_types, delivery.id AS delivery_id, delivery.status,
+-- include: endpoint
+  FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(events)s::uuid[])
+       AS event (merchant_id, livemode, id)
+  JOIN webhook_endpoints AS endpoint
+    ON endpoint.merchant_id = event.merchant_id AND endpoint.livemode = event.livemode
+       AND endpoint.enabled
+  LEFT JOIN webhook_deliveries AS delivery
+    ON delivery.event_id = event.id AND delivery.endpoint_id = endpoint.id
+       AND delivery.merchant_id = event.merchant_id;
 
 -- name: decrypt
 SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
   FROM unnest(%(encrypted)s::bytea[]) AS encrypted;
 
--- name: begin
--- Returns what is to be done: new deliveries, those due again, and failed ones that somebody sent
--- through the queue once more; never what is delivered.
-WITH closed AS (
-    UPDATE webhook_deliveries AS delivery
-       SET status = 'failed', next_retry_at = NULL, last_error = 'the endpoint is disabled'
-      FROM unnest(%(event_merchant_ids)s::uuid[], %(events)s::uuid[])
-           AS wanted (merchant_id, event_id),
-           webhook_endpoints AS endpoint
-     WHERE delivery.merchant_id = wanted.merchant_id
-       AND delivery.event_id = wanted.event_id
-       AND delivery.status = 'pending'
-       AND endpoint.merchant_id = delivery.merchant_id
-       AND endpoint.id = delivery.endpoint_id
-       AND NOT endpoint.enabled
-)
-INSERT INTO webhook_deliveries AS delivery
-       (merchant_id, id, event_id, endpoint_id, status, created_at)
-SELECT merchant_id, id, event_id, endpoint_id, 'pending', %(now)s
-  FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(event_ids)s::uuid[],
-              %(endpoint_ids)s::uuid[]) AS new (merchant_id, id, event_id, endpoint_id)
- ORDER BY merchant_id, event_id, endpoint_id -- one order of locks for all
-    ON CONFLICT (merchant_id, event_id, endpoint_id) DO UPDATE SET status = 'pending'
- WHERE delivery.status <> 'delivered'
-RETURNING delivery.id, delivery.event_id, delivery.endpoint_id;
+-- fragment: failures
+(CASE WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN seen.failures
+      ELSE endpoint.failures + seen.failures END)
+
+-- fragment: rest_s
+(CASE WHEN (CASE WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN seen.failures
+                 ELSE endpoint.failures + seen.failures END) < %(broken_after)s THEN 0
+      WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN %(first_rest_s)s
+      WHEN endpoint.rest_until > seen.at THEN endpoint.rest_s
+      ELSE least(%(longest_rest_s)s, greatest(%(first_rest_s)s, 2 * endpoint.rest_s)) END)
 
 -- name: record
-WITH attempts AS (
+-- The delivery, its attempt, what is still to be done with it, and the endpoint's health: all of it,
+-- or none. What another copy of the event has delivered meanwhile stays so.
+WITH outcome AS (
     SELECT *
-      FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(endpoint_ids)s::uuid[],
-                  %(statuses)s::text[], %(attempted_ats)s::timestamptz[],
-                  %(retry_ats)s::timestamptz[], %(codes)s::smallint[], %(errors)s::text[],
-                  %(gone)s::boolean[])
-           AS attempt (merchant_id, id, endpoint_id, status, attempted_at, retry_at, code, error,
-                       gone)
-), disabled AS (
-    UPDATE webhook_endpoints AS endpoint
-       SET enabled = false, disabled_reason = 'the receiver answered 410 Gone',
-           updated_at = attempts.attempted_at
-      FROM attempts
-     WHERE attempts.gone
-       AND endpoint.merchant_id = attempts.merchant_id
-       AND endpoint.id = attempts.endpoint_id
-       AND endpoint.enabled
+      FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(event_ids)s::uuid[],
+                  %(endpoint_ids)s::uuid[], %(statuses)s::text[], %(tries)s::smallint[],
+                  %(attempted_ats)s::timestamptz[], %(due_ats)s::timestamptz[],
+                  %(codes)s::smallint[], %(errors)s::text[], %(durations_ms)s::integer[],
+                  %(excerpts)s::text[], %(trace_ids)s::text[])
+           AS outcome (merchant_id, id, event_id, endpoint_id, status, tries, attempted_at, due_at,
+                       code, error, duration_ms, excerpt, trace_id)
+), delivery AS (
+    INSERT INTO webhook_deliveries AS delivery
+           (merchant_id, id, event_id, endpoint_id, status, attempts, tries, last_attempt_at,
+            next_retry_at, last_response_code, last_error, created_at)
+    SELECT merchant_id, id, event_id, endpoint_id, status, (attempted_at IS NOT NULL)::integer,
+           tries, attempted_at, CASE status WHEN 'pending' THEN due_at END, code, error, %(now)s
+      FROM outcome
+     ORDER BY merchant_id, event_id, endpoint_id -- one order of locks for all
+        ON CONFLICT (event_id, endpoint_id, merchant_id) DO UPDATE
+       SET status = excluded.status, attempts = delivery.attempts + excluded.attempts,
+           tries = excluded.tries, next_retry_at = excluded.next_retry_at,
+           last_attempt_at = coalesce(excluded.last_attempt_at, delivery.last_attempt_at),
+           last_response_code = CASE excluded.attempts WHEN 0 THEN delivery.last_response_code
+                                     ELSE excluded.last_response_code END,
+           last_error = CASE excluded.attempts WHEN 0 THEN delivery.last_error
+                             ELSE excluded.last_error END
+     WHERE delivery.status <> 'delivered'
+    RETURNING merchant_id, id, event_id, endpoint_id, attempts, xmax <> 0 AS is_old
+), told AS (
+    INSERT INTO webhook_attempts
+           (merchant_id, delivery_id, number, endpoint_id, at, status_code, error, duration_ms,
+            excerpt)
+    SELECT delivery.merchant_id, delivery.id, delivery.attempts, delivery.endpoint_id,
+           outcome.attempted_at, outcome.code, outcome.error, outcome.duration_ms, outcome.excerpt
+      FROM delivery JOIN outcome USING (event_id, endpoint_id)
+     WHERE outcome.attempted_at IS NOT NULL
+), waiting AS (
+    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
+    SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id
+      FROM delivery JOIN outcome USING (event_id, endpoint_id)
+     WHERE outcome.due_at IS NOT NULL
+        ON CONFLICT (endpoint_id, delivery_id) DO UPDATE SET due_at = excluded.due_at
+), done AS (
+    DELETE FROM webhook_waiting AS waiting
+     USING delivery JOIN outcome USING (event_id, endpoint_id)
+     WHERE outcome.due_at IS NULL AND delivery.is_old
+       AND waiting.endpoint_id = delivery.endpoint_id AND waiting.delivery_id = delivery.id
+)
+UPDATE webhook_endpoints AS endpoint
+   SET answered_at = CASE WHEN seen.succeeded THEN seen.at ELSE endpoint.answered_at END,
+       slow = seen.slow,
+       failing_since = CASE WHEN seen.succeeded THEN seen.failing_since
+                            ELSE coalesce(endpoint.failing_since, seen.failing_since) END,
+       failures =
+-- include: failures
+       , rest_s =
+-- include: rest_s
+       , rest_until = CASE
+            WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > seen.at
+                 AND NOT seen.succeeded THEN endpoint.rest_until
+            WHEN
+-- include: failures
+                 >= %(broken_after)s THEN seen.at + make_interval(secs =>
+-- include: rest_s
+            ) END
+  FROM unnest(%(seen_merchant_ids)s::uuid[], %(seen_endpoint_ids)s::uuid[], %(seen_ats)s::timestamptz[],
+              %(seen_succeeded)s::boolean[], %(seen_failures)s::integer[],
+              %(seen_failing_since)s::timestamptz[], %(seen_slow)s::boolean[])
+       AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow)
+ WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id;
+
+-- name: disable
+-- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first.
+WITH disabled AS (
+    UPDATE webhook_endpoints
+       SET enabled = false, disabled_reason = %(reason)s, disabled_at = %(now)s, updated_at = %(now)s,
+           sequence = sequence + 1
+     WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND enabled AND sequence = %(sequence)s
+    RETURNING merchant_id, id, livemode, sequence
+)
+INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
+SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payload)s::json, %(now)s
+  FROM disabled;
+
+-- name: take
+-- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
+-- that fail come last and have a share only, so that they never take all there is. What is taken
+-- is due again at `until`, should nobody tell before that what came of it.
+WITH RECURSIVE
+-- include: endpoints_that_wait
+, places AS (
+    SELECT waits.endpoint_id, endpoint.failing_since IS NOT NULL OR endpoint.slow AS is_ill,
+           CASE WHEN endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
+                THEN %(at_once)s
+                WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > %(now)s THEN 0
+                ELSE 1 END - coalesce(busy.deliveries, 0) AS free
+      FROM waits
+      JOIN webhook_endpoints AS endpoint
+        ON endpoint.merchant_id = waits.merchant_id AND endpoint.id = waits.endpoint_id
+      LEFT JOIN unnest(%(busy_endpoints)s::uuid[], %(busy_deliveries)s::integer[])
+           AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
+     WHERE endpoint.enabled
+), due AS (
+    SELECT places.is_ill, next.*,
+           row_number() OVER (PARTITION BY places.is_ill ORDER BY next.due_at) AS place
+      FROM places CROSS JOIN LATERAL (
+           SELECT w.endpoint_id, w.delivery_id, w.due_at FROM webhook_waiting w
+            WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s
+            ORDER BY w.due_at
+            LIMIT greatest(places.free, 0)) AS next
+), chosen AS (
+    SELECT endpoint_id, delivery_id FROM due
+     WHERE NOT is_ill OR place <= %(for_the_ill)s
+     ORDER BY is_ill, due_at
+     LIMIT %(limit)s
+), taken AS (
+    UPDATE webhook_waiting AS waiting SET due_at = %(until)s
+      FROM chosen
+     WHERE waiting.endpoint_id = chosen.endpoint_id AND waiting.delivery_id = chosen.delivery_id
+       AND waiting.due_at <= %(now)s
+    RETURNING waiting.*
+)
+SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
+       delivery.tries, delivery.last_error, delivery.last_response_code, taken.trace_id,
+       coalesce(kept.livemode, fresh.livemode) AS livemode,
+       coalesce(kept.type, fresh.type) AS type,
+       coalesce(kept.sequence, fresh.sequence) AS sequence,
+       coalesce(kept.payload, fresh.payload)::text AS payload,
+-- include: endpoint
+  FROM taken
+  JOIN webhook_deliveries AS delivery
+    ON delivery.merchant_id = taken.merchant_id AND delivery.id = taken.delivery_id
+  JOIN webhook_endpoints AS endpoint
+    ON endpoint.merchant_id = taken.merchant_id AND endpoint.id = taken.endpoint_id
+  LEFT JOIN events AS kept
+    ON kept.merchant_id = delivery.merchant_id AND kept.id = delivery.event_id
+  LEFT JOIN outbox AS fresh ON fresh.id = delivery.event_id; -- the relay has not finished with it
+
+-- name: close
+-- What waits for an endpoint that is disabled, deleted or not even there.
+WITH RECURSIVE
+-- include: endpoints_that_wait
+, closed AS (
+    SELECT w.endpoint_id, w.delivery_id, w.merchant_id, endpoint.deleted_at IS NULL
+           AND endpoint.id IS NOT NULL AS is_there
+      FROM waits
+      LEFT JOIN webhook_endpoints AS endpoint
+        ON endpoint.merchant_id = waits.merchant_id AND endpoint.id = waits.endpoint_id
+      JOIN webhook_waiting AS w ON w.endpoint_id = waits.endpoint_id
+     WHERE endpoint.enabled IS NOT TRUE
+     LIMIT %(limit)s
+), gone AS (
+    DELETE FROM webhook_waiting AS waiting USING closed
+     WHERE waiting.endpoint_id = closed.endpoint_id AND waiting.delivery_id = closed.delivery_id
 )
 UPDATE webhook_deliveries AS delivery
-   SET status = attempts.status,
-       attempts = delivery.attempts + 1,
-       last_attempt_at = attempts.attempted_at,
-       next_retry_at = attempts.retry_at,
-       last_response_code = attempts.code,
-       last_error = attempts.error
-  FROM attempts
- WHERE delivery.merchant_id = attempts.merchant_id
-   AND delivery.id = attempts.id
-   AND delivery.status <> 'delivered';
+   SET status = 'failed', next_retry_at = NULL,
+       last_error = CASE WHEN closed.is_there THEN 'the endpoint is disabled'
+                         ELSE 'the endpoint was deleted' END
+  FROM closed
+ WHERE delivery.merchant_id = closed.merchant_id AND delivery.id = closed.delivery_id
+   AND delivery.status = 'pending';
+
+-- name: forget
+-- Nothing is to be done with these any more; one that is pending all the same has lost its event.
+WITH gone AS (
+    DELETE FROM webhook_waiting AS waiting
+     USING unnest(%(endpoint_ids)s::uuid[], %(ids)s::uuid[]) AS done (endpoint_id, delivery_id)
+     WHERE waiting.endpoint_id = done.endpoint_id AND waiting.delivery_id = done.delivery_id
+    RETURNING waiting.merchant_id, waiting.delivery_id
+)
+UPDATE webhook_deliveries AS delivery
+   SET status = 'failed', next_retry_at = NULL, last_error = 'the event is kept no longer'
+  FROM gone
+ WHERE delivery.merchant_id = gone.merchant_id AND delivery.id = gone.delivery_id
+   AND delivery.status = 'pending';

@@ -1,0 +1,152 @@
+"""An event on its way to one endpoint: what is to be sent, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+from uuid import UUID
+
+from paywright.clock import Clock
+from paywright.observability import get_logger, tell
+from paywright.webhooks import signing
+from paywright.webhooks.health import GONE, Health
+from paywright.webhooks.message import Event
+from paywright.webhooks.retries import delay_s, parse_retry_after
+from paywright.webhooks.sender import Answer
+
+Status = Literal["pending", "delivered", "failed"]
+STATUSES: tuple[Status, ...] = ("pending", "delivered", "failed")
+
+_BURIED_WITHIN = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """Where a merchant's events go; `sequence` counts the events about the endpoint itself."""
+
+    merchant_id: UUID
+    id: UUID
+    url: str
+    secrets: tuple[str, ...]
+    """The present one, then the one before it while that is still good."""
+    sequence: int
+    health: Health
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Delivery:
+    """An event that an endpoint has not got; `tries` are the attempts since it was begun (anew)."""
+
+    id: UUID
+    event: Event
+    endpoint: Endpoint
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is to be kept of a delivery: of an attempt, or without `answer` that it has to wait.
+
+    At `due_at` something is still to be done: the next attempt, or with a failed one the message
+    in the dead-letter queue.
+    """
+
+    delivery: Delivery
+    status: Status
+    answer: Answer | None
+    at: datetime
+    due_at: datetime | None
+
+    @property
+    def tries(self) -> int:
+        """How often it was attempted since it was begun."""
+        return self.delivery.tries + (self.answer is not None)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the receiver has it."""
+        return self.status == "delivered"
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether it was the last attempt, in vain: what follows is the dead-letter queue."""
+        return self.status == "failed" and self.due_at is not None
+
+    @property
+    def duration_ms(self) -> int:
+        """How long the attempt took."""
+        return 0 if self.answer is None else self.answer.duration_ms
+
+    @property
+    def reason(self) -> str:
+        """Why the attempt was none that the receiver has."""
+        return reason_of(self.answer.error if self.answer else None, self.status_code)
+
+    @property
+    def status_code(self) -> int | None:
+        """What the receiver answered, if it did."""
+        return None if self.answer is None else self.answer.status
+
+
+def reason_of(error: str | None, status_code: int | None) -> str:
+    """Why an attempt failed, in words."""
+    return error or f"the receiver answered {status_code}"
+
+
+class Post(Protocol):
+    """Sends a request."""
+
+    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Send a body and return the answer; never raises."""
+        ...
+
+
+def attempt(delivery: Delivery, sender: Post, wall: Clock) -> Answer:
+    """Send it, signed as of this moment of `wall`."""
+    event, endpoint = delivery.event, delivery.endpoint
+    headers = signing.headers(endpoint.secrets, event.public_id, wall.now(), event.payload)
+    return sender.post(endpoint.url, headers, event.payload)
+
+
+def judge(
+    delivery: Delivery, answer: Answer, *, at: datetime, wall_now: datetime, jitter: float
+) -> Outcome:
+    """What an answer means: delivered, tried again at a time, or failed for good."""
+    if answer.status is not None and 200 <= answer.status <= 299:
+        return Outcome(delivery, "delivered", answer, at, None)
+    if answer.status == GONE:
+        return Outcome(delivery, "failed", answer, at, None)
+    asked_s = parse_retry_after(answer.retry_after, wall_now)
+    retry_s = delay_s(delivery.tries + 1, asked_s, jitter)
+    if retry_s is None:
+        return Outcome(delivery, "failed", answer, at, at + _BURIED_WITHIN)
+    return Outcome(delivery, "pending", answer, at, at + timedelta(seconds=retry_s))
+
+
+def parked(delivery: Delivery, at: datetime) -> Outcome:
+    """It waits, for whoever has time for its endpoint."""
+    return Outcome(delivery, "pending", None, at, at)
+
+
+def tell_of(outcome: Outcome) -> None:
+    """A line in the log for each attempt."""
+    delivery, answer = outcome.delivery, outcome.answer
+    if answer is None:
+        return
+    fields = {
+        "event": delivery.event.public_id,
+        "event_type": delivery.event.type,
+        "endpoint": str(delivery.endpoint.id),
+        "attempt": outcome.tries,
+        "status": answer.status,
+        "error": answer.error,
+        "duration_ms": answer.duration_ms,
+        "trace_id": delivery.event.trace_id,
+    }
+    if outcome.succeeded:
+        tell("Webhook delivered", **fields)
+    else:
+        due = outcome.due_at.isoformat() if outcome.due_at else None
+        get_logger().warning("Webhook not delivered", extra=fields | {"again_at": due})

@@ -1,0 +1,42 @@
+"""The event that tells of an endpoint that Paywright itself has disabled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from paywright.clock import rfc3339
+from paywright.ids import typeid
+from paywright.payments.models import to_json
+from paywright.webhooks.deliveries import Outcome
+
+EVENT_TYPE = "merchant.webhook_endpoint_disabled"
+
+
+def disabled_event(event_id: UUID, reason: str, last: Outcome, now: datetime) -> str:
+    """The event as merchants get it, with what somebody needs who has to put it right."""
+    endpoint = last.delivery.endpoint
+    failing_since = endpoint.health.failing_since
+    answer = last.answer
+    return to_json(
+        {
+            "id": typeid("evt", event_id),
+            "type": EVENT_TYPE,
+            "created_at": rfc3339(now),
+            "livemode": last.delivery.event.livemode,
+            "sequence": endpoint.sequence + 1,
+            "data": {
+                "object": {
+                    "id": typeid("whe", endpoint.id),
+                    "object": "webhook_endpoint",
+                    "url": endpoint.url,
+                    "enabled": False,
+                    "disabled_reason": reason,
+                    "disabled_at": rfc3339(now),
+                    "failing_since": rfc3339(failing_since) if failing_since else None,
+                    "last_status_code": answer.status if answer else None,
+                    "last_error": answer.error if answer else None,
+                }
+            },
+        }
+    )

@@ -1,0 +1,191 @@
+"""Delivers what is due: retries, and all that waits for slow, broken or busy endpoints.
+
+One loop in one execution environment, with many requests under way: a receiver that hangs holds
+one thread of it and nothing else. How many an endpoint may hold depends on its health.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Protocol
+from uuid import UUID
+
+from paywright.clock import Clock
+from paywright.ids import typeid
+from paywright.webhooks.deliver import Graveyard, Jitter, jitter
+from paywright.webhooks.deliveries import Delivery, Outcome, Post, attempt, judge, tell_of
+from paywright.webhooks.message import body_for
+from paywright.webhooks.queue import DeadLetter
+from paywright.webhooks.retries import MAX_ATTEMPTS
+from paywright.webhooks.sender import Answer
+from paywright.webhooks.store import Due
+
+AT_ONCE = 64
+"""Requests under way: the threads of the environment."""
+FOR_THE_ILL = 48
+"""Of these, for endpoints that fail or are slow."""
+AT_ONCE_EACH = 8
+"""Of these, for one endpoint that answers."""
+
+POLL_S = 0.5
+"""How often it looks for what is due; a retry after a second is late by that at most."""
+BREATH_S = 0.02
+"""From one look to the next, at least."""
+
+CLOSE_EVERY_S = 5.0
+"""How often it looks, when nothing is due, for what waits in vain."""
+
+LEASE_S = 60.0
+"""Business time after which what was taken is due again, should this environment be gone."""
+_GIVE_UP_S = 20.0
+"""Wall time after which a request counts as unanswered: name resolution knows no deadline."""
+
+
+class DueStore(Protocol):
+    """Deliveries in the database. Raises `db.Lost` when that is away."""
+
+    def take(
+        self,
+        *,
+        limit: int,
+        for_the_ill: int,
+        at_once: int,
+        busy: Mapping[UUID, int],
+        lease_s: float,
+    ) -> list[Due]:
+        """What is due."""
+        ...
+
+    def record(self, outcomes: list[Outcome]) -> None:
+        """Keep what came of deliveries."""
+        ...
+
+    def forget(self, deliveries: Iterable[Delivery]) -> None:
+        """Nothing is to be done with these any more."""
+        ...
+
+    def close(self) -> int:
+        """Fail what waits for endpoints that are disabled or deleted; how many."""
+        ...
+
+
+class DueDeliveries:
+    """The loop's step and rest, as `background.run` wants them; `finish` when it has ended."""
+
+    def __init__(
+        self,
+        store: DueStore,
+        sender: Post,
+        dead_letters: Graveyard,
+        clock: Clock,
+        wall: Clock,
+        *,
+        jitter: Jitter = jitter,
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._wall = wall
+        self._jitter = jitter
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="due")
+        self._under_way: dict[UUID, tuple[Delivery, Future[Answer], float]] = {}
+        self._unrecorded: list[Outcome] = []
+        self._look_at = self._close_at = 0.0
+
+    def step(self) -> bool:
+        """Record what has come, send what is due; is there more to do at once?
+
+        Raise `db.Lost` when the database is away; nothing that is known is lost by that.
+        """
+        self._record()
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + BREATH_S
+        found = self._begin()
+        if found:
+            return False
+        self._look_at = time.monotonic() + POLL_S
+        if time.monotonic() < self._close_at:
+            return False
+        self._close_at = time.monotonic() + CLOSE_EVERY_S
+        while self._store.close():
+            pass
+        return False
+
+    def rest(self, at_most_s: float) -> None:
+        """Wait until there is something to record, or it is time to look again."""
+        wait_s = min(at_most_s, max(self._look_at - time.monotonic(), 0.001))
+        if not self._under_way:
+            time.sleep(wait_s)
+            return
+        futures = [future for _, future, _ in self._under_way.values()]
+        done, _ = wait(futures, timeout=wait_s, return_when=FIRST_COMPLETED)
+        if done:  # there is room again, and perhaps more to send
+            self._look_at = min(self._look_at, time.monotonic() + BREATH_S)
+            time.sleep(min(BREATH_S, at_most_s))  # a moment later there are more for the same price
+
+    def finish(self, within_s: float) -> None:
+        """Wait for what is under way and record it; nothing new is begun."""
+        wait([future for _, future, _ in self._under_way.values()], timeout=within_s)
+        self._record()
+
+    def _begin(self) -> bool:
+        busy = Counter(delivery.endpoint.id for delivery, *_ in self._under_way.values())
+        ill = sum(each.endpoint.health.is_ill for each, *_ in self._under_way.values())
+        found = self._store.take(
+            limit=AT_ONCE - len(self._under_way),
+            for_the_ill=max(FOR_THE_ILL - ill, 0),
+            at_once=AT_ONCE_EACH,
+            busy=busy,
+            lease_s=LEASE_S,
+        )
+        for due in found:
+            delivery = due.delivery
+            if due.reason is not None:
+                self._bury(delivery, due.reason)
+            elif delivery.id not in self._under_way:  # a clock that was moved ends leases
+                future = self._pool.submit(attempt, delivery, self._sender, self._wall)
+                self._under_way[delivery.id] = (delivery, future, time.monotonic())
+        return bool(found)
+
+    def _record(self) -> None:
+        now, wall_now = self._clock.now(), self._wall.now()
+        for id_, (delivery, future, began) in list(self._under_way.items()):
+            late_s = time.monotonic() - began
+            if future.done():
+                answer = future.result()
+            elif late_s > _GIVE_UP_S:
+                answer = Answer(None, "no answer in time", duration_ms=round(late_s * 1000))
+            else:
+                continue
+            outcome = judge(delivery, answer, at=now, wall_now=wall_now, jitter=self._jitter())
+            self._unrecorded.append(outcome)
+            del self._under_way[id_]
+        if not self._unrecorded:
+            return
+        self._store.record(self._unrecorded)
+        recorded, self._unrecorded = self._unrecorded, []
+        for outcome in recorded:
+            tell_of(outcome)
+            if outcome.is_exhausted:
+                self._bury(outcome.delivery, outcome.reason)
+
+    def _bury(self, delivery: Delivery, reason: str) -> None:
+        """Put a failed delivery into the dead-letter queue; if that is away, it is due again."""
+        endpoint_id = typeid("whe", delivery.endpoint.id)
+        letter = DeadLetter(
+            body_for(delivery.event, delivery.endpoint.id),
+            "RETRIES_EXHAUSTED",
+            reason,
+            (
+                ("RETRY_ATTEMPTS", str(MAX_ATTEMPTS - 1)),
+                ("DELIVERY_ID", typeid("whd", delivery.id)),
+                ("ENDPOINT_ID", endpoint_id),
+            ),
+        )
+        if self._dead_letters.put(letter):
+            self._store.forget([delivery])
