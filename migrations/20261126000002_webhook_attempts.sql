@@ -12,7 +12,14 @@ ALTER TABLE webhook_endpoints
     SET (fillfactor = 60);
 
 -- `tries` counts the attempts since the delivery was last begun anew, `attempts` all of them.
-ALTER TABLE webhook_deliveries ADD COLUMN tries smallint NOT NULL DEFAULT 0;
+ALTER TABLE webhook_deliveries
+    ADD COLUMN livemode boolean,
+    ADD COLUMN tries smallint NOT NULL DEFAULT 0;
+UPDATE webhook_deliveries SET livemode = coalesce(
+    (SELECT endpoint.livemode FROM webhook_endpoints AS endpoint
+      WHERE endpoint.merchant_id = webhook_deliveries.merchant_id
+        AND endpoint.id = webhook_deliveries.endpoint_id), false);
+ALTER TABLE webhook_deliveries ALTER COLUMN livemode SET NOT NULL;
 -- Old rows are found by the time in their ids, which are as good as in order.
 CREATE INDEX webhook_deliveries_age ON webhook_deliveries USING brin (id) WITH (pages_per_range = 16);
 
@@ -42,6 +49,10 @@ CREATE TABLE webhook_waiting (
     PRIMARY KEY (endpoint_id, delivery_id)
 );
 CREATE INDEX webhook_waiting_due ON webhook_waiting (endpoint_id, due_at);
+-- So far the queue knew when these were due, and it asks for them once more at least.
+INSERT INTO webhook_waiting (endpoint_id, delivery_id, merchant_id, due_at)
+SELECT endpoint_id, id, merchant_id, coalesce(next_retry_at, created_at)
+  FROM webhook_deliveries WHERE status = 'pending';
 
 GRANT SELECT, INSERT ON webhook_attempts TO paywright_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_waiting TO paywright_app;
@@ -52,7 +63,7 @@ GRANT SELECT ON webhook_attempts, webhook_waiting TO paywright_readonly;
 
 DROP TABLE webhook_waiting, webhook_attempts;
 DROP INDEX webhook_deliveries_age;
-ALTER TABLE webhook_deliveries DROP COLUMN tries;
+ALTER TABLE webhook_deliveries DROP COLUMN tries, DROP COLUMN livemode;
 ALTER TABLE webhook_endpoints
     DROP COLUMN answered_at, DROP COLUMN failures, DROP COLUMN slow, DROP COLUMN rest_until,
     DROP COLUMN rest_s, RESET (fillfactor);

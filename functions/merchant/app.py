@@ -10,6 +10,7 @@ import fx_routes
 import ledger_routes
 import payment_routes
 import refund_routes
+import webhook_delivery_routes
 from payment_methods import CreatePaymentMethod, details
 from paywright.customers.store import Customers, NewCustomer
 from paywright.errors import CardRefused, ProcessorUnavailable
@@ -26,6 +27,7 @@ app.include_router(payment_routes.router)
 app.include_router(refund_routes.router)
 app.include_router(ledger_routes.router)
 app.include_router(fx_routes.router)
+app.include_router(webhook_delivery_routes.router)
 handler = Mangum(app, lifespan="off")
 
 

@@ -195,6 +195,12 @@ class WebhookEndpointDisabled(InvalidRequest):
     status, code = 409, "webhook_endpoint_disabled"
 
 
+class EventNotKept(InvalidRequest):
+    """The event of this delivery is older than events are kept; it cannot be sent again."""
+
+    status, code = 409, "event_not_kept"
+
+
 class CaptureExceedsAuthorization(InvalidRequest):
     """The amount to capture is more than what is left of the authorization."""
 

@@ -47,6 +47,11 @@ ROUTES = {
     "POST /v1/customers/{id}/payment_methods": "merchant",
     "POST /v1/fx/quotes": "merchant",
     "GET /v1/fx/quotes/{id}": "merchant",
+    "GET /v1/webhook_deliveries": "merchant",
+    "GET /v1/webhook_deliveries/{id}": "merchant",
+    "GET /v1/webhook_deliveries/{id}/attempts": "merchant",
+    "POST /v1/webhook_deliveries/{id}/resend": "merchant",
+    "POST /v1/webhook_endpoints/{id}/resend": "merchant",
     "GET /v1/merchants/me": "merchant",
 }
 RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}

@@ -57,8 +57,9 @@ def test_an_event_with_a_delivery_is_in_good_hands(
     status: str, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
 ) -> None:
     owner.execute(
-        "INSERT INTO webhook_deliveries (merchant_id, id, event_id, endpoint_id, status,"
-        " created_at) SELECT e.merchant_id, e.id, e.id, w.id, %s, e.created_at FROM events e"
+        "INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id, endpoint_id,"
+        " status, created_at) SELECT e.merchant_id, e.id, false, e.id, w.id, %s, e.created_at"
+        " FROM events e"
         " JOIN webhook_endpoints w USING (merchant_id) WHERE e.object_id = %s",
         [status, paid],
     )
@@ -95,8 +96,9 @@ def test_deliveries_are_kept_for_30_days_with_their_attempts(
     old, fresh = (uuid_floor(now - days * day) for days in (31, 29))
     for delivery in (old, fresh):
         owner.execute(
-            "WITH new AS (INSERT INTO webhook_deliveries (merchant_id, id, event_id, endpoint_id,"
-            " status, created_at) SELECT e.merchant_id, %(id)s, %(id)s, e.id, 'failed', now()"
+            "WITH new AS (INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id,"
+            " endpoint_id, status, created_at)"
+            " SELECT e.merchant_id, %(id)s, false, %(id)s, e.id, 'failed', now()"
             " FROM events e WHERE e.object_id = %(payment)s RETURNING *), waiting AS ("
             " INSERT INTO webhook_waiting (merchant_id, endpoint_id, delivery_id, due_at)"
             " SELECT merchant_id, endpoint_id, id, now() FROM new)"

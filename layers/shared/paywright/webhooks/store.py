@@ -254,6 +254,7 @@ def _of_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "errors": [answer and answer.error for answer in answers],
         "durations_ms": [answer and answer.duration_ms for answer in answers],
         "excerpts": [answer and answer.excerpt for answer in answers],
+        "livemodes": [each.event.livemode for each in deliveries],
         "trace_ids": [each.event.trace_id for each in deliveries],
     }
 

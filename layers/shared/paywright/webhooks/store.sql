@@ -53,14 +53,14 @@ WITH outcome AS (
                   %(endpoint_ids)s::uuid[], %(statuses)s::text[], %(tries)s::smallint[],
                   %(attempted_ats)s::timestamptz[], %(due_ats)s::timestamptz[],
                   %(codes)s::smallint[], %(errors)s::text[], %(durations_ms)s::integer[],
-                  %(excerpts)s::text[], %(trace_ids)s::text[])
+                  %(excerpts)s::text[], %(trace_ids)s::text[], %(livemodes)s::boolean[])
            AS outcome (merchant_id, id, event_id, endpoint_id, status, tries, attempted_at, due_at,
-                       code, error, duration_ms, excerpt, trace_id)
+                       code, error, duration_ms, excerpt, trace_id, livemode)
 ), delivery AS (
     INSERT INTO webhook_deliveries AS delivery
-           (merchant_id, id, event_id, endpoint_id, status, attempts, tries, last_attempt_at,
-            next_retry_at, last_response_code, last_error, created_at)
-    SELECT merchant_id, id, event_id, endpoint_id, status, (attempted_at IS NOT NULL)::integer,
+           (merchant_id, id, livemode, event_id, endpoint_id, status, attempts, tries,
+            last_attempt_at, next_retry_at, last_response_code, last_error, created_at)
+    SELECT merchant_id, id, livemode, event_id, endpoint_id, status, (attempted_at IS NOT NULL)::integer,
            tries, attempted_at, CASE status WHEN 'pending' THEN due_at END, code, error, %(now)s
       FROM outcome
      ORDER BY merchant_id, event_id, endpoint_id -- one order of locks for all

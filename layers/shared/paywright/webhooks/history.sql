@@ -1,0 +1,112 @@
+-- fragment: columns
+id, livemode, event_id, endpoint_id, status, attempts, last_attempt_at, next_retry_at,
+last_response_code, last_error, created_at
+
+-- fragment: matches
+livemode = %(livemode)s
+AND created_at >= %(created_from)s AND created_at < %(created_until)s
+AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s)
+AND (%(event_id)s::uuid IS NULL OR event_id = %(event_id)s)
+AND (%(status)s::text IS NULL OR status = %(status)s)
+AS matches
+
+-- name: older
+-- The rows next below a cursor, no more than the page needs or `scan` allows.
+SELECT *
+  FROM (SELECT row_number() OVER (ORDER BY id DESC) AS looked_at,
+-- include: matches
+               ,
+-- include: columns
+          FROM (SELECT * FROM webhook_deliveries
+                 WHERE merchant_id = %(merchant_id)s AND id > %(after)s AND id < %(before)s
+                 ORDER BY id DESC
+                 LIMIT %(scan)s) AS scanned) AS delivery
+ WHERE matches OR looked_at = %(scan)s
+ ORDER BY id DESC
+ LIMIT %(rows)s;
+
+-- name: newer
+SELECT *
+  FROM (SELECT row_number() OVER (ORDER BY id) AS looked_at,
+-- include: matches
+               ,
+-- include: columns
+          FROM (SELECT * FROM webhook_deliveries
+                 WHERE merchant_id = %(merchant_id)s AND id > %(after)s AND id < %(before)s
+                 ORDER BY id
+                 LIMIT %(scan)s) AS scanned) AS delivery
+ WHERE matches OR looked_at = %(scan)s
+ ORDER BY id
+ LIMIT %(rows)s;
+
+-- name: find
+SELECT
+-- include: columns
+  FROM webhook_deliveries
+ WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND id = %(id)s;
+
+-- name: attempts
+SELECT number, at, status_code, error, duration_ms, excerpt
+  FROM webhook_attempts
+ WHERE delivery_id = %(id)s AND merchant_id = %(merchant_id)s
+ ORDER BY number DESC
+ LIMIT %(limit)s;
+
+-- name: admit
+SELECT 1
+  FROM merchants m JOIN api_keys k ON k.merchant_id = m.id
+ WHERE m.id = %(merchant_id)s AND k.id = %(api_key_id)s
+   AND m.status = 'active' AND k.revoked_at IS NULL;
+
+-- name: endpoint
+-- Locked against what would disable it meanwhile.
+SELECT endpoint.enabled
+  FROM webhook_endpoints AS endpoint
+ WHERE endpoint.merchant_id = %(merchant_id)s AND endpoint.livemode = %(livemode)s
+   AND endpoint.id = %(endpoint_id)s AND endpoint.deleted_at IS NULL
+   FOR SHARE;
+
+-- name: is_kept
+SELECT EXISTS (SELECT FROM events WHERE merchant_id = %(merchant_id)s AND id = %(event_id)s)
+       OR EXISTS (SELECT FROM outbox WHERE id = %(event_id)s) AS is_kept;
+
+-- name: resend
+WITH delivery AS (
+    UPDATE webhook_deliveries
+       SET status = 'pending', tries = 0, next_retry_at = %(now)s
+     WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND id = %(id)s
+    RETURNING
+-- include: columns
+), waiting AS (
+    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
+    SELECT endpoint_id, id, %(merchant_id)s, %(now)s, %(trace_id)s FROM delivery
+        ON CONFLICT (endpoint_id, delivery_id)
+        DO UPDATE SET due_at = excluded.due_at, trace_id = excluded.trace_id
+)
+SELECT * FROM delivery;
+
+-- name: resend_failed
+-- In the order in which they were begun, as many as one transaction should hold.
+WITH failed AS (
+    SELECT merchant_id, id
+      FROM webhook_deliveries
+     WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
+       AND endpoint_id = %(endpoint_id)s AND status = 'failed'
+       AND id > %(from_id)s AND created_at >= %(since)s
+       AND EXISTS (SELECT FROM events WHERE events.merchant_id = webhook_deliveries.merchant_id
+                      AND events.id = webhook_deliveries.event_id)
+     ORDER BY id
+     LIMIT %(limit)s
+), delivery AS (
+    UPDATE webhook_deliveries AS delivery
+       SET status = 'pending', tries = 0, next_retry_at = %(now)s
+      FROM failed
+     WHERE delivery.merchant_id = failed.merchant_id AND delivery.id = failed.id
+       AND delivery.status = 'failed'
+    RETURNING delivery.merchant_id, delivery.id, delivery.endpoint_id
+), waiting AS (
+    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
+    SELECT endpoint_id, id, merchant_id, %(now)s, %(trace_id)s FROM delivery
+        ON CONFLICT (endpoint_id, delivery_id) DO UPDATE SET due_at = excluded.due_at
+)
+SELECT count(*) AS resent FROM delivery;
