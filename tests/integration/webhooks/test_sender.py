@@ -18,6 +18,7 @@ from tests.receivers import Receiver, Reply, status
 
 TLS_FILE = Path(__file__).with_name("hooks_example.pem")  # for hooks.example, self-signed
 BODY = b'{"id": "evt_1"}'
+NO_STATUS = "the answer is not HTTP: it does not begin with HTTP/1.1 and a status"
 
 
 @pytest.fixture
@@ -125,8 +126,88 @@ def test_a_slow_body_does_not_undo_a_status(
 ) -> None:
     receiver.replies.append(_drip(first=b"HTTP/1.1 200 OK\r\n" + head))
     begun = time.monotonic()
-    assert sender.post(receiver.url, {}, BODY).status == 200
+    answer = sender.post(receiver.url, {}, BODY)
+    assert (answer.status, answer.error) == (200, None)
     assert time.monotonic() - begun < 1.5
+
+
+def test_a_body_gets_less_time_than_a_status(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paywright.webhooks.exchange.BODY_S", 0.3)
+    receiver.replies.append(_drip(first=b"HTTP/1.1 200 OK\r\n\r\n"))
+    sender = Sender(timeout_s=30, allow_private=True)
+    begun = time.monotonic()
+    answer = sender.post(receiver.url, {}, BODY)
+    assert time.monotonic() - begun < 10
+    assert answer.status == 200
+    assert answer.excerpt is not None
+    assert set(answer.excerpt) == {"x"}
+
+
+def _raw(*pieces: bytes) -> Reply:
+    """Answer with these bytes, each as a packet of its own, and keep the connection as it is."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(0.01)
+
+    return reply
+
+
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "excerpt"),
+    [
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"], "hello"),
+        ([b"HTTP/1.1 200\r\ncontent-length:5\r\n\r\n", b"he", b"llo"], "hello"),
+        ([b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello"], "hello"),
+        ([b"HTTP/1.1 200 OK\r\n\r", b"\nhel", b"lo"], "hello"),
+        ([b"HTTP/1.0 200 OK\r\n\r\nhello"], "hello"),
+        (
+            [b"HTTP/1.1 100 Continue\r\n\r\n" + _CHUNKED, b"2\r\nhe\r\n3;a=b\r\nllo\r\n0\r\n\r\n"],
+            "hello",
+        ),
+        ([_CHUNKED + b"5\r\nhello\r\n0\r\nDigest: x\r\n\r\n"], "hello"),
+        ([_CHUNKED + b"5\r\nhello\r\nnonsense\r\n"], "hello"),
+        ([_CHUNKED + b"5\r\nhello and more"], "hello"),
+        ([_CHUNKED + b"ffffffffff\r\nhello"], None),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello"], "hello"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nhello"], "hello"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 3\r\n\r\nhello"], "hello"),
+        ([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], None),
+        ([b"HTTP/1.1 204 No Content\r\n\r\n"], None),
+        (
+            [b"HTTP/1.1 200 OK\r\nno colon\r\n: no name\r\n\r\n\x00\xff\x1b[2J"],
+            "\ufffd\ufffd\ufffd[2J",
+        ),
+    ],
+)
+def test_bodies_are_read_however_they_come(
+    receiver: Receiver, sender: Sender, pieces: list[bytes], excerpt: str | None
+) -> None:
+    receiver.replies.append(_raw(*pieces))
+    answer = sender.post(receiver.url, {}, BODY)
+    assert (answer.error, answer.excerpt) == (None, excerpt)
+    assert answer.status in (200, 204)
+
+
+def test_the_first_4_kb_of_an_answer_are_kept_without_card_numbers(
+    receiver: Receiver, sender: Sender
+) -> None:
+    body = b"card 4242 4242-4242 4242 refused " + b"x" * 100_000
+    head = b"HTTP/1.1 400 Bad Request\r\nContent-Length: %d\r\n\r\n" % len(body)
+    receiver.replies.append(_raw(head + body))
+    answer = sender.post(receiver.url, {}, BODY)
+    assert answer.status == 400
+    assert answer.excerpt is not None
+    assert answer.excerpt.startswith("card ************4242 refused xxx")
+    assert 4_000 < len(answer.excerpt) <= 4_096
 
 
 def test_at_most_64_kb_of_an_answer_are_read(receiver: Receiver, sender: Sender) -> None:
@@ -153,13 +234,44 @@ def test_at_most_64_kb_of_an_answer_are_read(receiver: Receiver, sender: Sender)
 @pytest.mark.parametrize(
     ("bytes_sent", "error"),
     [
-        (b"", "connection failed: RemoteDisconnected"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "the answer is not HTTP: BadStatusLine"),
-        (b"HTTP/1.1 abc OK\r\n\r\n", "the answer is not HTTP: BadStatusLine"),
-        (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200, "the answer is not HTTP: HTTPException"),
-        (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000, "the answer is not HTTP: LineTooLong"),
+        (b"", "connection failed: closed without an answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", NO_STATUS),
+        (b"\x16\x03\x01", NO_STATUS),
+        (b"HTTP/1.1 abc OK\r\n\r\n", NO_STATUS),
+        (b"HTTP/2 200 OK\r\n\r\n", NO_STATUS),
+        (b"HTTP/1.1 099 Low\r\n\r\n", NO_STATUS),
+        (b"HTTP/1.1 2000 High\r\n\r\n", NO_STATUS),
+        (b"HTTP/1.1 20", "connection failed: closed in mid-answer"),
+        (b"HTTP/1.1 200 OK\r\nX: y", "connection failed: closed in mid-answer"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", "connection failed: closed in mid-answer"),
+        (
+            b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+            "the answer is not HTTP: more than 100 headers",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nX: " + b"y" * 70_000,
+            "the answer is not HTTP: more than 64 KB of headers",
+        ),
+        (
+            b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3_000,
+            "the answer is not HTTP: more than 64 KB of headers",
+        ),
     ],
-    ids=["nothing", "another protocol", "no status", "200 headers", "a long header"],
+    ids=[
+        "nothing",
+        "another protocol",
+        "TLS",
+        "no status",
+        "another version",
+        "a low status",
+        "a long status",
+        "half a status",
+        "half a head",
+        "only a hint",
+        "200 headers",
+        "a long header",
+        "3,000 hints",
+    ],
 )
 def test_garbage_is_recorded_and_not_raised(
     receiver: Receiver, sender: Sender, bytes_sent: bytes, error: str
@@ -170,6 +282,7 @@ def test_garbage_is_recorded_and_not_raised(
     receiver.replies.append(reply)
     answer = sender.post(receiver.url, {}, BODY)
     assert answer.status is None
+    assert answer.excerpt is None
     # A receiver that hangs up with unread data resets the connection instead of ending it.
     assert answer.error in (error, "connection failed: Connection reset by peer")
 
@@ -180,6 +293,49 @@ def test_a_closed_port_is_recorded(sender: Sender) -> None:
         port = free.getsockname()[1]
         answer = sender.post(f"http://127.0.0.1:{port}/", {}, BODY)
     assert (answer.status, answer.error) == (None, "connection failed: Connection refused")
+
+
+def test_a_name_server_that_hangs_costs_no_more_than_the_timeout() -> None:
+    asked, answer_now = [], threading.Event()
+
+    def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        answer_now.wait()
+        return ["127.0.0.1"]
+
+    sender = Sender(timeout_s=0.3, allow_private=True, resolver=resolver)
+    begun = time.monotonic()
+    try:
+        for _ in range(3):
+            answer = sender.post("http://hooks.example/", {}, BODY)
+            assert answer.error == "the host cannot be resolved within 0.3 s"
+        assert time.monotonic() - begun < 3
+        assert asked == ["hooks.example"]  # those that come meanwhile wait for the same answer
+        sender.post("http://other.example/", {}, BODY)
+        assert asked == ["hooks.example", "other.example"]
+    finally:
+        answer_now.set()
+
+
+def test_many_name_servers_that_hang_hold_a_bounded_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("paywright.webhooks.resolving.MOST_AT_ONCE", 2)
+    answer_now, asked = threading.Event(), []
+
+    def resolver(host: str, _port: int) -> list[str]:
+        asked.append(host)
+        answer_now.wait()
+        return []
+
+    sender = Sender(timeout_s=0.1, allow_private=True, resolver=resolver)
+    try:
+        for number in range(4):
+            answer = sender.post(f"http://hooks{number}.example/", {}, BODY)
+            assert answer.error == "the host cannot be resolved within 0.1 s"
+        assert len(asked) == 2
+    finally:
+        answer_now.set()
 
 
 def test_an_unknown_host_is_recorded() -> None:
@@ -322,6 +478,47 @@ def test_a_request_on_a_connection_that_closes_under_it_is_sent_again(
     assert answer.status is None
     assert answer.error is not None
     assert len(keeper.received) == 5
+
+
+@pytest.mark.parametrize(
+    ("body", "connections"),
+    [
+        (b"Content-Length: 2\r\n\r\nok", 1),
+        (b"Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 1),
+        (b"Content-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n\r\n", 2),
+        (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 2),
+        (b"Content-Length: 2\r\nConnection: Close\r\n\r\nok", 2),
+        (b"Content-Length: 70000\r\n\r\n" + b"x" * 70_000, 2),
+    ],
+    ids=[
+        "a length",
+        "chunks",
+        "one answer too many",
+        "two lengths",
+        "closing",
+        "more than is read",
+    ],
+)
+def test_only_a_connection_that_is_in_order_is_used_again(
+    keeper: Receiver, sender: Sender, body: bytes, connections: int
+) -> None:
+    keeper.replies.append(_raw(b"HTTP/1.1 200 OK\r\n" + body))
+    for _ in range(2):
+        assert sender.post(keeper.url, {}, BODY).status == 200
+    assert _connections(keeper) == connections
+
+
+def test_a_request_that_was_half_answered_is_not_sent_again_at_once(
+    keeper: Receiver, sender: Sender
+) -> None:
+    def half(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX")
+        handler.close_connection = True
+
+    keeper.replies += [status(200), half]
+    assert sender.post(keeper.url, {}, BODY).status == 200
+    assert sender.post(keeper.url, {}, BODY).error == "connection failed: closed in mid-answer"
+    assert len(keeper.received) == 2
 
 
 @pytest.mark.parametrize("limit", ["IDLE_S", "OLDEST_S"])

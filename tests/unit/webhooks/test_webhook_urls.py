@@ -13,7 +13,7 @@ GOOD = [
     ("https://hooks_eu.example.co.uk./p", Target("https", "hooks_eu.example.co.uk.", 443, "/p")),
     ("https://xn--bcher-kva.example/", Target("https", "xn--bcher-kva.example", 443, "/")),
     ("https://8.8.8.8/", Target("https", "8.8.8.8", 443, "/")),
-    ("https://[2606:4700::1111]:444/", Target("https", "2606:4700::1111", 444, "/")),
+    ("https://[2606:4700::1111]:8444/", Target("https", "2606:4700::1111", 8444, "/")),
     ("https://0xcafe.example/", Target("https", "0xcafe.example", 443, "/")),
 ]
 
@@ -140,7 +140,7 @@ def test_a_laptop_still_wants_a_clear_url(url: str) -> None:
 
 def test_the_host_header_names_the_port_only_where_it_is_not_the_default() -> None:
     assert parse("https://example.com:443/", allow_private=False).authority == "example.com"
-    assert parse("https://example.com:444/", allow_private=False).authority == "example.com:444"
+    assert parse("https://example.com:4443/", allow_private=False).authority == "example.com:4443"
     assert parse("https://[2606:4700::1]/", allow_private=False).authority == "[2606:4700::1]"
     assert parse("http://localhost:443/", allow_private=True).authority == "localhost:443"
 

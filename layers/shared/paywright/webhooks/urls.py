@@ -9,9 +9,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 MAX_LENGTH = 2048
+FIRST_FREE_PORT = 1024
+"""Below it are the ports of system services (RFC 6335, section 6); of them only HTTPS's is fine."""
 
 _FORBIDDEN = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
@@ -23,18 +26,23 @@ _LOCAL_DOMAINS = ("localhost", "local", "internal", "lan", "home", "corp", "onio
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 # What `is_global` of some Python versions lets pass (IANA special-purpose registries): protocol
-# assignments, 6to4 relays, documentation, and addresses that carry an IPv4 address within.
+# assignments, 6to4 relays, documentation, and addresses that carry an IPv4 address within. And
+# 168.63.129.16, which is public but for machines of Azure, whose metadata it serves.
 _NOT_PUBLIC = tuple(
     ipaddress.ip_network(network)
     for network in (
         "192.0.0.0/24",
         "192.88.99.0/24",
+        "168.63.129.16/32",
         "2001::/23",
         "2001:db8::/32",
         "2002::/16",
         "3fff::/20",
     )
 )
+_ISATAP = (0x0000_5EFE, 0x0200_5EFE)
+"""Third quarter of an IPv6 address that carries an IPv4 address in its last (RFC 5214, 6.1)."""
+
 _IPV6_UNICAST = ipaddress.ip_network("2000::/3")
 """All public IPv6 addresses; mapped IPv4, NAT64, link-local and site-local ones are outside."""
 
@@ -64,6 +72,7 @@ def check_url(url: str, *, allow_private: bool) -> None:
     parse(url, allow_private=allow_private)
 
 
+@lru_cache(maxsize=1024)
 def parse(url: str, *, allow_private: bool) -> Target:
     """The target of a URL; raise UnsafeUrl.
 
@@ -86,6 +95,9 @@ def parse(url: str, *, allow_private: bool) -> Target:
         raise UnsafeUrl("A webhook URL has no fragment.")
     if port == 0 or parts.netloc.endswith(":"):
         raise UnsafeUrl("The port of the webhook URL is not valid.")
+    if not allow_private and port is not None and port != 443 and port < FIRST_FREE_PORT:
+        # Mail, file shares and the like: whatever answers there takes no webhooks.
+        raise UnsafeUrl(f"The port of a webhook URL is 443, or {FIRST_FREE_PORT} to 65535.")
     host = _host(parts.hostname or "", bracketed="[" in parts.netloc)
     if not allow_private:
         if isinstance(host, str):
@@ -110,6 +122,7 @@ def check_address(address: str) -> None:
         or parsed.is_reserved
         or any(parsed in network for network in _NOT_PUBLIC if network.version == parsed.version)
         or (parsed.version == 6 and parsed not in _IPV6_UNICAST)
+        or (parsed.version == 6 and int(parsed) >> 32 & 0xFFFF_FFFF in _ISATAP)
     ):
         raise UnsafeUrl("The host of the webhook URL is not on the public internet.")
 

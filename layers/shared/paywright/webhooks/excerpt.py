@@ -1,0 +1,34 @@
+"""What is kept of a receiver's answer for whoever looks into a delivery: its beginning, as text."""
+
+from __future__ import annotations
+
+import re
+
+EXCERPT_BYTES = 4096
+
+# As many digits as the shortest card number has, however they are grouped.
+_CARD_LIKE = re.compile(r"[0-9](?:[ -]?[0-9]){11,}")
+# Digits where the excerpt ends: the rest of the number may be what was cut off.
+_CUT_OFF = re.compile(r"[0-9](?:[ -]?[0-9])*[ -]?\Z")
+# PostgreSQL's text takes no NUL, and a terminal acts on the others.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def excerpt(body: bytes) -> str:
+    """The first 4 KB, whatever they are: what is not UTF-8 or not to be shown is replaced.
+
+    What looks like the number of a card is crossed out but for its last four digits. At most
+    `EXCERPT_BYTES` bytes as UTF-8.
+    """
+    text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
+    text = _CARD_LIKE.sub(_crossed_out, _CONTROL.sub(_REPLACEMENT, text))
+    encoded = text.encode()
+    if len(body) <= EXCERPT_BYTES and len(encoded) <= EXCERPT_BYTES:
+        return text
+    return _CUT_OFF.sub("", encoded[:EXCERPT_BYTES].decode("utf-8", "ignore"))
+
+
+def _crossed_out(found: re.Match[str]) -> str:
+    digits = found[0].replace(" ", "").replace("-", "")
+    return "*" * (len(digits) - 4) + digits[-4:]

@@ -1,0 +1,115 @@
+"""Finds the addresses of a host, in bounded time: the system's own resolver knows no deadline.
+
+A look-up that comes too late goes on by itself until the system gives it up. Those who ask for the
+same host meanwhile wait for the same look-up, so that a name server that hangs holds one thread for
+each host and not one for each attempt.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+
+from paywright.webhooks import urls
+
+MOST_AT_ONCE = 64
+"""Look-ups on their way; a thread each, which mostly sleeps."""
+
+Resolve = Callable[[str, int], list[str]]
+
+
+class TooLate(TimeoutError):
+    """The host was not resolved in time."""
+
+
+def system_resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, in the system's order of preference."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class Resolver:
+    """Resolves hosts by a function that may take its time. Safe to use from several threads."""
+
+    def __init__(self, resolve: Resolve = system_resolve) -> None:
+        self._resolve = resolve
+        self._lock = threading.Lock()
+        self._on_their_way: dict[tuple[str, int], Future[list[str]]] = {}
+
+    def within(self, timeout_s: float, host: str, port: int) -> list[str]:
+        """The addresses of a host; raise TooLate, or the OSError of whom was asked."""
+        if _is_address(host):
+            return [host]
+        future = self._look_up((host, port))
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            raise TooLate from None
+
+    def _look_up(self, asked: tuple[str, int]) -> Future[list[str]]:
+        with self._lock:
+            future = self._on_their_way.get(asked)
+            if future is not None:
+                return future
+            if len(self._on_their_way) >= MOST_AT_ONCE:
+                raise TooLate
+            future = self._on_their_way[asked] = Future()
+        # A daemon: at the end of the process nobody waits for an answer that nobody needs.
+        threading.Thread(target=self._run, args=(asked, future), daemon=True).start()
+        return future
+
+    def _run(self, asked: tuple[str, int], future: Future[list[str]]) -> None:
+        try:
+            found = self._resolve(*asked)
+        except BaseException as error:
+            self._done(asked)
+            future.set_exception(error)
+        else:
+            self._done(asked)
+            future.set_result(found)
+
+    def _done(self, asked: tuple[str, int]) -> None:
+        with self._lock:
+            del self._on_their_way[asked]
+
+
+class UrlCheck:
+    """Tells whether webhooks may go to a URL that is given: its form, and where its host is now.
+
+    A host that cannot be resolved yet is let pass: it is checked again at each attempt.
+    """
+
+    def __init__(
+        self, *, allow_private: bool, timeout_s: float = 2.0, resolver: Resolve = system_resolve
+    ) -> None:
+        self._allow_private = allow_private
+        self._timeout_s = timeout_s
+        self._resolver = Resolver(resolver)
+
+    def __call__(self, url: str) -> None:
+        """Raise UnsafeUrl for one that they may not go to."""
+        target = urls.parse(url, allow_private=self._allow_private)
+        if self._allow_private:
+            return
+        try:
+            addresses = self._resolver.within(self._timeout_s, target.host, target.port)
+        except OSError:
+            return
+        check_addresses(addresses)
+
+
+def check_addresses(addresses: Iterable[str]) -> None:
+    """Raise UnsafeUrl unless all are public: one that is not makes the others suspect."""
+    for address in addresses:
+        urls.check_address(address)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
