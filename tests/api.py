@@ -61,6 +61,12 @@ class Api:
     def get(self, path: str, **headers: str) -> Reply:
         return self._call("GET", path, "", headers)
 
+    def patch(self, path: str, body: Any) -> Reply:
+        return self._call("PATCH", path, json.dumps(body), {"content-type": "application/json"})
+
+    def delete(self, path: str) -> Reply:
+        return self._call("DELETE", path, "", {})
+
     def pay(self, method: str, amount: int = 1000, **fields: Any) -> Reply:
         body = {"amount": amount, "currency": "usd", "payment_method_id": method, **fields}
         return self.post("/v1/payments", body, key=uuid.uuid4().hex)

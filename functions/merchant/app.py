@@ -11,6 +11,7 @@ import ledger_routes
 import payment_routes
 import refund_routes
 import webhook_delivery_routes
+import webhook_routes
 from payment_methods import CreatePaymentMethod, details
 from paywright.customers.store import Customers, NewCustomer
 from paywright.errors import CardRefused, ProcessorUnavailable
@@ -28,6 +29,7 @@ app.include_router(refund_routes.router)
 app.include_router(ledger_routes.router)
 app.include_router(fx_routes.router)
 app.include_router(webhook_delivery_routes.router)
+app.include_router(webhook_routes.router)
 handler = Mangum(app, lifespan="off")
 
 
@@ -89,6 +91,28 @@ async def get_profile(raw: fastapi.Request) -> fastapi.Response:
 
     def service(_: Request, caller: Caller, __: RequestContext) -> Answer:
         return shown(profile(platform().database, platform().pii_key, caller))
+
+    return await serve(raw, service)
+
+
+class UpdateMerchant(RequestModel):
+    """The body of PATCH /v1/merchants/me: what is left out stays as it is."""
+
+    webhook_url: str | None = Field(default_factory=lambda: None)
+
+
+@app.patch("/v1/merchants/me")
+async def update_profile(raw: fastapi.Request) -> fastapi.Response:
+    """Have webhooks sent to a URL, the simple way; null ends it."""
+
+    def service(request: Request, caller: Caller, context: RequestContext) -> Answer:
+        body = request.parse(UpdateMerchant)
+        made = {}
+        if "webhook_url" in body.model_fields_set:
+            endpoints = webhook_routes.endpoints()
+            secret = endpoints.set_profile_url(caller, body.webhook_url, context)
+            made = {} if secret is None else {"webhook_secret": secret}
+        return shown(profile(platform().database, platform().pii_key, caller) | made)
 
     return await serve(raw, service)
 

@@ -299,7 +299,12 @@ class Merchant(TypedDict):
     settlement_currency: CurrencyCode
     fx_spread_bps: Spread
     status: Literal["active", "suspended", "closed"]
-    webhook_url: str | None
+    webhook_url: Annotated[
+        str | None, Field(description="Null when nothing is sent there, or not any more.")
+    ]
+    webhook_secret: NotRequired[
+        Annotated[str, Field(description="Only in the answer that made the endpoint.")]
+    ]
     created_at: Timestamp
     livemode: Livemode
 

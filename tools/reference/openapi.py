@@ -18,7 +18,8 @@ from emulator.template.parse import load
 from paywright.errors import PaywrightError, RateLimited, catalogue
 from paywright.merchants.create import API_VERSION
 from tools.reference.objects import Error, id_pattern
-from tools.reference.operations import OPERATIONS, Body, Operation, Schema
+from tools.reference.operation import Body, Operation, Schema
+from tools.reference.operations import OPERATIONS
 
 _ROOT = Path(__file__).parents[2]
 # No route depends on these, but the template's own rules ask for them.
@@ -166,7 +167,7 @@ def _operation(operation: Operation) -> Schema:
 
 def _parameters(operation: Operation) -> list[Schema]:
     found = [*operation.query, _TRACE]
-    if operation.body is not None:
+    if operation.body is not None and operation.takes_key:
         found.insert(0, {**_KEY, "required": operation.body.key_required})
     if operation.id_prefix is not None:
         schema = {"type": "string", "pattern": id_pattern(operation.id_prefix)}
@@ -184,7 +185,7 @@ def _request_body(body: Body) -> Schema:
 
 
 def _success(operation: Operation) -> Schema:
-    replayed = ("Idempotent-Replayed",) if operation.body is not None else ()
+    replayed = ("Idempotent-Replayed",) if operation.takes_key else ()
     return {
         "description": HTTPStatus(operation.status).phrase,
         "headers": _header_references(*_STANDARD, *_QUOTA, *replayed),

@@ -3,37 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
-
-from pydantic import BaseModel
+from typing import Final
 
 from paywright import errors
-from paywright.errors import PaywrightError
 from paywright.money import MAX_AMOUNT_MINOR
 from paywright.payments.states import Status
 from tests.api import load_function
-from tools.reference import objects, queries
+from tools.reference import objects, queries, webhook_operations
+from tools.reference.operation import Body, Operation, Schema
 
-Schema = dict[str, Any]
-
-_EVERYWHERE = (
-    errors.ApiKeyMissing,
-    errors.ApiKeyInvalid,
-    errors.MerchantNotActive,
-    errors.RateLimited,
-    errors.PaywrightError,
-    errors.ServiceUnavailable,
-)
-_WITH_BODY = (
-    errors.MalformedJson,
-    errors.InvalidField,
-    errors.IdempotencyKeyInvalid,
-    errors.IdempotencyKeyReused,
-    errors.IdempotencyKeyInProgress,
-    errors.BodyTooLarge,
-    errors.NotJson,
-)
 _MONEY = (
     errors.AmountOutOfRange,
     errors.CardDeclined,
@@ -41,37 +19,6 @@ _MONEY = (
     errors.ProcessorUnavailable,
     errors.FxRateUnavailable,
 )
-
-
-@dataclass(frozen=True)
-class Body:
-    """A request's body. `limits` are those that the service checks and the model does not show."""
-
-    model: type[BaseModel]
-    examples: Mapping[str, Any]
-    required: bool = True
-    key_required: bool = False
-    limits: Mapping[str, Schema] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One route. `id_prefix` is the kind of object that `{id}` in its path names."""
-
-    endpoint: Any
-    status: int
-    returns: type
-    example: Any
-    refuses: tuple[type[PaywrightError], ...] = ()
-    body: Body | None = None
-    id_prefix: str | None = None
-    query: tuple[Schema, ...] = ()
-
-    @property
-    def errors(self) -> tuple[type[PaywrightError], ...]:
-        """Every error that this route can answer with."""
-        with_query = (errors.InvalidField,) if self.query else ()
-        return (*_EVERYWHERE, *(_WITH_BODY if self.body else with_query), *self.refuses)
 
 
 _authorize = load_function("authorize")
@@ -376,4 +323,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "GET /v1/merchants/me": Operation(
         _merchant.get_profile, 200, objects.Merchant, objects.MERCHANT
     ),
+    **webhook_operations.described(_merchant),
 }

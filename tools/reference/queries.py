@@ -60,6 +60,12 @@ def entries() -> tuple[Schema, ...]:
     )
 
 
+def webhook_endpoints() -> tuple[Schema, ...]:
+    """The parameters of the list of webhook endpoints."""
+    said = "Those that are enabled, or those that are not."
+    return (*_page("whe"), _parameter("enabled", said, {"enum": ["true", "false"]}))
+
+
 def _page(prefix: str) -> tuple[Schema, ...]:
     limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     return (

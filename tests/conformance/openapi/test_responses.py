@@ -15,6 +15,7 @@ from paywright.ids import parse_typeid
 from paywright.ledger.sequencer import Sequencer
 from paywright.payments.models import Answer
 from paywright.processors.test_cards import SCENARIOS
+from paywright.webhooks.endpoints import MAX_ENDPOINTS
 from paywright.wiring import Platform
 from tests.api import Reply
 from tests.conformance.openapi.contract import ROOT, CheckedApi, check
@@ -69,6 +70,32 @@ def test_lists_and_balances(api: CheckedApi, platform: Platform) -> None:
         assert outcome(api.get(f"{path}?surprise=1")) == (400, "invalid_field")
     for path in ("/v1/payments", "/v1/ledger/entries"):
         assert outcome(api.get(f"{path}?currency=xyz")) == (400, "unknown_currency")
+
+
+def test_webhook_endpoints(api: CheckedApi) -> None:
+    path, url = "/v1/webhook_endpoints", "http://127.0.0.1:9/"
+    created = api.post(path, {"url": url, "event_types": ["payment.*"], "description": "Desk"})
+    assert created.status == 201
+    one = f"{path}/{created.json['id']}"
+    assert api.post(f"{one}/test").status == 201
+    assert api.post(f"{one}/rotate_secret").status == 200
+    assert api.get(path).json["data"][0]["previous_secret_expires_at"] is not None
+    assert api.patch(one, {"enabled": False}).json["disabled_at"] is not None
+    assert outcome(api.post(f"{one}/test")) == (409, "webhook_endpoint_disabled")
+    for refused in (
+        api.post(path, {"url": "ftp://example.com"}),
+        api.patch(one, {"event_types": []}),
+        api.get(f"{path}?enabled=1"),
+        api.patch("/v1/merchants/me", {"webhook_url": "ftp://example.com"}),
+    ):
+        assert outcome(refused) == (400, "invalid_field")
+    assert (api.get(one).status, api.delete(one).status) == (200, 200)
+    for gone in (api.get(one), api.patch(one, {}), api.delete(one), api.post(f"{one}/test")):
+        assert outcome(gone) == (404, "not_found")
+    assert "webhook_secret" in api.patch("/v1/merchants/me", {"webhook_url": url}).json
+    for _ in range(MAX_ENDPOINTS - 1):
+        assert api.post(path, {"url": url}).status == 201
+    assert outcome(api.post(path, {"url": url})) == (409, "webhook_endpoint_limit_reached")
 
 
 def test_a_replay(api: CheckedApi) -> None:

@@ -53,6 +53,14 @@ ROUTES = {
     "POST /v1/webhook_deliveries/{id}/resend": "merchant",
     "POST /v1/webhook_endpoints/{id}/resend": "merchant",
     "GET /v1/merchants/me": "merchant",
+    "PATCH /v1/merchants/me": "merchant",
+    "POST /v1/webhook_endpoints": "merchant",
+    "GET /v1/webhook_endpoints": "merchant",
+    "GET /v1/webhook_endpoints/{id}": "merchant",
+    "PATCH /v1/webhook_endpoints/{id}": "merchant",
+    "DELETE /v1/webhook_endpoints/{id}": "merchant",
+    "POST /v1/webhook_endpoints/{id}/rotate_secret": "merchant",
+    "POST /v1/webhook_endpoints/{id}/test": "merchant",
 }
 RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}
 WEBHOOKS = {
@@ -71,7 +79,12 @@ OWN_VARIABLES = {
     },
     "capture": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S", *RATES},
     "refund": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S"},
-    "merchant": {"RATE_LIMIT_PER_MIN", "PROCESSOR_TIMEOUT_S", *RATES},
+    "merchant": {
+        "RATE_LIMIT_PER_MIN",
+        "PROCESSOR_TIMEOUT_S",
+        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES",
+        *RATES,
+    },
     "webhook": WEBHOOKS,
     "webhook_due": WEBHOOKS,
     "relay": {"EVENT_BUS_NAME"},

@@ -136,17 +136,18 @@ class Gate:
         key_required: bool = False,
     ) -> Response:
         """Let a request in, have it served, and see it out whatever comes of it."""
+        writes = request.method != "GET"
         caller, admission = self._let_in(request, key_required=key_required)
         answer = admission.answer
         if answer is None:
             try:
                 answer = service(caller, admission.context)
             except PaywrightError as refusal:
-                if request.method == "POST":
+                if writes:
                     self._refusals.note(request, caller, admission.context, refusal)
                 raise
             finally:
-                if request.method == "POST":
+                if writes:
                     self.finish(caller, admission, answer)
         return Response.of(answer, admission.quota.headers())
 
@@ -170,8 +171,8 @@ class Gate:
 
     def _context(self, request: Request, *, key_required: bool) -> RequestContext:
         """What is known of a request; raise its idempotency key's own errors."""
-        writes = request.method == "POST"
-        key = request.idempotency_key(required=key_required) if writes else None
+        takes_key = request.method == "POST"
+        key = request.idempotency_key(required=key_required) if takes_key else None
         return RequestContext(
             idempotency_key=key,
             fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),

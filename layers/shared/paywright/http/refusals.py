@@ -20,8 +20,14 @@ from paywright.ids import IdSource, parse_typeid, typeid
 from paywright.payments.models import Caller, RequestContext, to_json
 
 _SQL = load(__file__)
-_ENTITIES = {"txn": "transaction", "cus": "customer", "fxq": "fx_quote", "re": "refund"}
-_ID = re.compile(r"/((txn|cus|fxq|re)_[0-9a-z]{26})(?:/|$)")
+_ENTITIES = {
+    "txn": "transaction",
+    "cus": "customer",
+    "fxq": "fx_quote",
+    "re": "refund",
+    "whe": "webhook_endpoint",
+}
+_ID = re.compile(r"/((txn|cus|fxq|re|whe)_[0-9a-z]{26})(?:/|$)")
 
 
 class Refusals:

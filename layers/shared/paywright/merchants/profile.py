@@ -14,7 +14,7 @@ _SQL = load(__file__)
 
 
 def profile(database: Database, pii_key: str, caller: Caller) -> dict[str, Any]:
-    """The merchant object of the API; `webhook_url` is the first enabled endpoint's."""
+    """The merchant object of the API; `webhook_url` is null when nothing is sent there any more."""
     row = database.one(
         _SQL["find_profile"],
         {"merchant_id": caller.merchant_id, "livemode": caller.livemode, "pii_key": pii_key},

@@ -5,6 +5,6 @@ SELECT m.id, pgp_sym_decrypt(m.name_encrypted, %(pii_key)s) AS name,
        m.created_at,
        (SELECT e.url FROM webhook_endpoints e
          WHERE e.merchant_id = m.id AND e.livemode = %(livemode)s AND e.enabled
-         ORDER BY e.id LIMIT 1) AS webhook_url
+           AND e.from_profile AND e.deleted_at IS NULL) AS webhook_url
   FROM merchants m
  WHERE m.id = %(merchant_id)s

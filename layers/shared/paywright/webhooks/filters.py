@@ -7,6 +7,26 @@ from collections.abc import Iterable
 TEST_EVENT = "webhook_endpoint.test"
 """An event about an endpoint that goes to that one alone, whatever it wants."""
 
+EVENT_TYPES = (
+    "payment.authorized",
+    "payment.captured",
+    "payment.capture_failed",
+    "payment.expired",
+    "payment.failed",
+    "payment.void_failed",
+    "payment.voided",
+    "refund.created",
+    "refund.failed",
+    "refund.succeeded",
+)
+"""All that there are for those who ask for them."""
+
+MAX_FILTERS = 50
+
+
+class NoSuchEvents(ValueError):
+    """A filter that no event passes; the message says what there is."""
+
 
 def wants(event_types: Iterable[str], event_type: str) -> bool:
     """Does one of an endpoint's filters match the type of an event?"""
@@ -14,4 +34,14 @@ def wants(event_types: Iterable[str], event_type: str) -> bool:
         pattern in ("*", event_type)
         or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
         for pattern in event_types
+    )
+
+
+def check_filter(pattern: str) -> str:
+    """The filter as it is given; raise NoSuchEvents for one that no known type of event matches."""
+    if any(wants((pattern,), event_type) for event_type in EVENT_TYPES):
+        return pattern
+    groups = dict.fromkeys(f"{event_type.partition('.')[0]}.*" for event_type in EVENT_TYPES)
+    raise NoSuchEvents(
+        f"no event is of this type; there are *, {', '.join(groups)} and {', '.join(EVENT_TYPES)}"
     )

@@ -1,0 +1,178 @@
+"""The webhook endpoints that the API returns, as types, with an example of each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, NotRequired
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from tools.reference.objects import Livemode, Timestamp, id_pattern
+
+EndpointId = Annotated[str, Field(pattern=id_pattern("whe"))]
+EventId = Annotated[str, Field(pattern=id_pattern("evt"))]
+
+
+class WebhookEndpoint(TypedDict):
+    """A URL to which events are sent."""
+
+    id: EndpointId
+    object: Literal["webhook_endpoint"]
+    url: str
+    event_types: Annotated[
+        list[str],
+        Field(description="Types of events, `payment.*` for a group of them, `*` for all."),
+    ]
+    enabled: bool
+    description: str | None
+    api_version: Annotated[str, Field(description="Of the events' form.")]
+    disabled_reason: Annotated[str | None, Field(description="For people; null when enabled.")]
+    disabled_at: Timestamp | None
+    previous_secret_expires_at: Annotated[
+        Timestamp | None,
+        Field(description="Until when the secret before the present one signs as well."),
+    ]
+    created_at: Timestamp
+    updated_at: Timestamp
+    livemode: Livemode
+
+
+class WebhookEndpointWithSecret(WebhookEndpoint):
+    """A webhook endpoint as it is shown once, when its secret is made."""
+
+    secret: Annotated[str, Field(pattern="^whsec_[A-Za-z0-9+/]{32}$")]
+
+
+class DeletedWebhookEndpoint(TypedDict):
+    """What is left of a webhook endpoint that was deleted."""
+
+    id: EndpointId
+    object: Literal["webhook_endpoint"]
+    deleted: Literal[True]
+
+
+class WebhookEndpointList(TypedDict):
+    """A page of webhook endpoints, the newest first."""
+
+    object: Literal["list"]
+    url: str
+    has_more: bool
+    next_cursor: EndpointId | None
+    data: list[WebhookEndpoint]
+
+
+class TestEventData(TypedDict):
+    """What the event is about."""
+
+    object: WebhookEndpoint
+
+
+class TestEvent(TypedDict):
+    """An event that goes to one endpoint, to try it out."""
+
+    id: EventId
+    object: Literal["event"]
+    type: Literal["webhook_endpoint.test"]
+    created_at: Timestamp
+    livemode: Livemode
+    sequence: Annotated[int, Field(ge=1, description="Counts the events about this endpoint.")]
+    data: TestEventData
+
+
+class WebhookPeriod(TypedDict):
+    """What came of the attempts of a period."""
+
+    attempts: Annotated[int, Field(ge=0)]
+    succeeded: Annotated[int, Field(ge=0)]
+    success_rate: Annotated[
+        float | None, Field(ge=0, le=1, description="Null where there was no attempt.")
+    ]
+    duration_p50_ms: Annotated[
+        int | None, Field(ge=0, description="Of the attempts that got an answer; null for none.")
+    ]
+    duration_p95_ms: Annotated[int | None, Field(ge=0)]
+
+
+class WebhookError(TypedDict):
+    """An attempt that failed."""
+
+    at: Timestamp
+    status_code: NotRequired[int | None]
+    message: str | None
+
+
+class WebhookEndpointStats(TypedDict):
+    """How deliveries to a webhook endpoint go."""
+
+    object: Literal["webhook_endpoint_stats"]
+    webhook_endpoint_id: EndpointId
+    last_24_hours: WebhookPeriod
+    last_7_days: WebhookPeriod
+    last_error: WebhookError | None
+    livemode: Livemode
+
+
+ENDPOINT: Final[WebhookEndpoint] = {
+    "id": "whe_01kaqd9t4vfk3r8m2x6h1z5w7c",
+    "object": "webhook_endpoint",
+    "url": "https://shop.example.com/webhooks",
+    "event_types": ["payment.*", "refund.failed"],
+    "enabled": True,
+    "description": "Order desk",
+    "api_version": "2026-11-01",
+    "disabled_reason": None,
+    "disabled_at": None,
+    "previous_secret_expires_at": None,
+    "created_at": "2026-11-22T20:19:39.291Z",
+    "updated_at": "2026-11-22T20:19:39.291Z",
+    "livemode": False,
+}
+ENDPOINT_WITH_SECRET: Final[WebhookEndpointWithSecret] = {
+    **ENDPOINT,
+    "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+}
+ENDPOINTS: Final[WebhookEndpointList] = {
+    "object": "list",
+    "url": "/v1/webhook_endpoints",
+    "has_more": False,
+    "next_cursor": None,
+    "data": [ENDPOINT],
+}
+DELETED: Final[DeletedWebhookEndpoint] = {
+    "id": ENDPOINT["id"],
+    "object": "webhook_endpoint",
+    "deleted": True,
+}
+TEST_EVENT: Final[TestEvent] = {
+    "id": "evt_01kaqdb8k2e4t9v5n7q1c3x6mz",
+    "object": "event",
+    "type": "webhook_endpoint.test",
+    "created_at": "2026-11-22T20:20:26.850Z",
+    "livemode": False,
+    "sequence": 1,
+    "data": {"object": ENDPOINT},
+}
+STATS: Final[WebhookEndpointStats] = {
+    "object": "webhook_endpoint_stats",
+    "webhook_endpoint_id": ENDPOINT["id"],
+    "last_24_hours": {
+        "attempts": 1204,
+        "succeeded": 1201,
+        "success_rate": 0.9975,
+        "duration_p50_ms": 41,
+        "duration_p95_ms": 180,
+    },
+    "last_7_days": {
+        "attempts": 9310,
+        "succeeded": 9299,
+        "success_rate": 0.9988,
+        "duration_p50_ms": 40,
+        "duration_p95_ms": 171,
+    },
+    "last_error": {
+        "at": "2026-11-22T18:02:11.417Z",
+        "status_code": 503,
+        "message": None,
+    },
+    "livemode": False,
+}
