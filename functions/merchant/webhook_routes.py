@@ -22,6 +22,7 @@ from paywright.webhooks.endpoints import (
 )
 from paywright.webhooks.filters import MAX_FILTERS, check_filter
 from paywright.webhooks.resolving import UrlCheck
+from paywright.webhooks.stats import stats
 from paywright.wiring import platform
 from serving import id_in_path, serve, shown
 
@@ -160,6 +161,18 @@ async def test_webhook_endpoint(raw: fastapi.Request, endpoint_id: str) -> fasta
     def service(request: Request, caller: Caller, context: RequestContext) -> Answer:
         request.parse(TestWebhookEndpoint, optional=True)
         return endpoints().send_test(caller, id_in_path("whe", endpoint_id), context)
+
+    return await serve(raw, service)
+
+
+@router.get("/v1/webhook_endpoints/{endpoint_id}/stats")
+async def get_webhook_endpoint_stats(raw: fastapi.Request, endpoint_id: str) -> fastapi.Response:
+    """Show how deliveries to a webhook endpoint went in the last day and week."""
+
+    def service(_: Request, caller: Caller, __: RequestContext) -> Answer:
+        wired, uuid = platform(), id_in_path("whe", endpoint_id)
+        endpoints().find(caller, uuid)
+        return shown(stats(wired.database, wired.clock, caller, uuid))
 
     return await serve(raw, service)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, NotRequired
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -82,6 +82,10 @@ class TestEvent(TypedDict):
 class WebhookPeriod(TypedDict):
     """What came of the attempts of a period."""
 
+    since: Annotated[
+        Timestamp,
+        Field(description="When it begins; later than its name says where there were too many."),
+    ]
     attempts: Annotated[int, Field(ge=0)]
     succeeded: Annotated[int, Field(ge=0)]
     success_rate: Annotated[
@@ -97,8 +101,8 @@ class WebhookError(TypedDict):
     """An attempt that failed."""
 
     at: Timestamp
-    status_code: NotRequired[int | None]
-    message: str | None
+    status_code: Annotated[int | None, Field(description="Null where there was no answer.")]
+    message: Annotated[str, Field(description="For people.")]
 
 
 class WebhookEndpointStats(TypedDict):
@@ -156,6 +160,7 @@ STATS: Final[WebhookEndpointStats] = {
     "object": "webhook_endpoint_stats",
     "webhook_endpoint_id": ENDPOINT["id"],
     "last_24_hours": {
+        "since": "2026-11-21T20:20:26.850Z",
         "attempts": 1204,
         "succeeded": 1201,
         "success_rate": 0.9975,
@@ -163,6 +168,7 @@ STATS: Final[WebhookEndpointStats] = {
         "duration_p95_ms": 180,
     },
     "last_7_days": {
+        "since": "2026-11-15T20:20:26.850Z",
         "attempts": 9310,
         "succeeded": 9299,
         "success_rate": 0.9988,
@@ -172,7 +178,7 @@ STATS: Final[WebhookEndpointStats] = {
     "last_error": {
         "at": "2026-11-22T18:02:11.417Z",
         "status_code": 503,
-        "message": None,
+        "message": "the receiver answered 503",
     },
     "livemode": False,
 }

@@ -114,6 +114,14 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
             Body(routes.TestWebhookEndpoint, {"a test": {}}, required=False),
             "whe",
         ),
+        f"GET {one}/stats": Operation(
+            routes.get_webhook_endpoint_stats,
+            200,
+            shown.WebhookEndpointStats,
+            shown.STATS,
+            (errors.NotFound,),
+            id_prefix="whe",
+        ),
         "PATCH /v1/merchants/me": Operation(
             merchant.update_profile,
             200,

@@ -89,6 +89,7 @@ def test_webhook_endpoints(api: CheckedApi) -> None:
         api.patch("/v1/merchants/me", {"webhook_url": "ftp://example.com"}),
     ):
         assert outcome(refused) == (400, "invalid_field")
+    assert api.get(f"{one}/stats").json["last_error"] is None
     assert (api.get(one).status, api.delete(one).status) == (200, 200)
     for gone in (api.get(one), api.patch(one, {}), api.delete(one), api.post(f"{one}/test")):
         assert outcome(gone) == (404, "not_found")

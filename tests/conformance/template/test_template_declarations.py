@@ -61,6 +61,7 @@ ROUTES = {
     "DELETE /v1/webhook_endpoints/{id}": "merchant",
     "POST /v1/webhook_endpoints/{id}/rotate_secret": "merchant",
     "POST /v1/webhook_endpoints/{id}/test": "merchant",
+    "GET /v1/webhook_endpoints/{id}/stats": "merchant",
 }
 RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}
 WEBHOOKS = {

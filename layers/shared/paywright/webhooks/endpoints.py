@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -330,10 +330,25 @@ def _updating(changes: Mapping[str, Any]) -> Insert:
         values["changes"] = to_json(
             {name: [before[name], value] for name, value in after.items() if value != before[name]}
         )
-        parameters = {**values, **after, "disabled_reason": BY_REQUEST}
+        parameters = {
+            **values,
+            **after,
+            **_disabled(before, after["enabled"], values["now"]),
+            "begins_anew": after["url"] != before["url"]
+            or (after["enabled"] and not before["enabled"]),
+        }
         return shown_endpoint(_one(connection, "update", parameters))
 
     return update
+
+
+def _disabled(before: Mapping[str, Any], enabled: bool, now: datetime) -> dict[str, Any]:
+    """Why and since when an endpoint is disabled that is, or is from now on."""
+    if enabled:
+        return {"disabled_reason": None, "disabled_at": None}
+    if before["enabled"]:
+        return {"disabled_reason": BY_REQUEST, "disabled_at": now}
+    return {name: before[name] for name in ("disabled_reason", "disabled_at")}
 
 
 def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row:

@@ -57,18 +57,14 @@ SELECT
 ;
 
 -- name: update
--- One that is enabled again, or gets another URL, begins without the failures that it had.
-UPDATE webhook_endpoints AS endpoint
+-- One that begins anew has neither failures nor successes to its name.
+UPDATE webhook_endpoints
    SET url = %(url)s, description = %(description)s, event_types = %(event_types)s,
        enabled = %(enabled)s, api_version = %(api_version)s,
-       disabled_reason = CASE WHEN %(enabled)s THEN NULL
-                              WHEN endpoint.enabled THEN %(disabled_reason)s
-                              ELSE endpoint.disabled_reason END,
-       disabled_at = CASE WHEN %(enabled)s THEN NULL
-                          WHEN endpoint.enabled THEN %(now)s
-                          ELSE endpoint.disabled_at END,
-       failing_since = CASE WHEN endpoint.url <> %(url)s OR (%(enabled)s AND NOT endpoint.enabled)
-                            THEN NULL ELSE endpoint.failing_since END,
+       disabled_reason = %(disabled_reason)s, disabled_at = %(disabled_at)s,
+       failing_since = CASE WHEN %(begins_anew)s THEN NULL ELSE failing_since END,
+       answered_at = CASE WHEN %(begins_anew)s THEN NULL ELSE answered_at END,
+       slow = slow AND NOT %(begins_anew)s,
        updated_at = %(now)s
  WHERE id = %(id)s AND
 -- include: mine
