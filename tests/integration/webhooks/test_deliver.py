@@ -313,7 +313,7 @@ def test_one_environment_sends_to_an_endpoint_of_which_nothing_is_known(
 
 def test_a_few_environments_send_to_one_that_answers(valkey: Cache) -> None:
     endpoint = uuid.uuid4()
-    first, second, third = (Places(valkey, lease_s=35, sleep=lambda _: None) for _ in range(3))
+    first, second, third = (Places(valkey, lease_s=35) for _ in range(3))
     assert first.take({endpoint: True}) == second.take({endpoint: True}) == {endpoint}
     assert third.take({endpoint: True}) == set()
     assert first.take({endpoint: True}) == {endpoint}, "its own place is its own"

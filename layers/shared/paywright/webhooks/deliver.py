@@ -37,6 +37,8 @@ MAX_AT_ONCE = 32
 PATIENCE_S = SLOW_MS / 1000
 """After which those that have answered are recorded, and what was not begun waits elsewhere."""
 
+_FOR_A_PLACE_S, _LOOK_EVERY_S = 0.1, 0.02
+
 Jitter = Callable[[], float]
 
 
@@ -111,17 +113,13 @@ def deliver_batch(
         else:
             events[event.id] = event
     planned = means.store.plan(list(events.values()))
-    quick = [each for each in planned if each.endpoint.health.is_quick]
-    admitted = means.places.take(
-        {each.endpoint.id: each.endpoint.health.is_proven for each in quick}
-    )
-    begun = [each for each in quick if each.endpoint.id in admitted]
-    now = means.clock.now()
-    waiting = [parked(each, now) for each in planned if each not in begun]
-    try:
-        _send(begun, waiting, means, admitted, time_left_s)
-    finally:
-        means.places.leave(admitted)
+    if planned:
+        sending = _Sending(means, time_left_s)
+        try:
+            sending.begin(planned)
+            sending.end()
+        finally:
+            sending.leave()
     return undone
 
 
@@ -132,63 +130,96 @@ def _bury(message: Message, error: Poison, dead_letters: Graveyard) -> bool:
     return dead_letters.put(DeadLetter(message.body, "UNREADABLE", str(error)))
 
 
-def _send(
-    begun: Sequence[Delivery],
-    waiting: Sequence[Outcome],
-    means: Means,
-    admitted: set[UUID],
-    time_left_s: float,
-) -> None:
-    """Send, and record: at once what is known after a moment, then what took longer.
+class _Sending:
+    """What one batch sends, from the first request to the last record."""
 
-    Places are left, and taken out of `admitted`, as soon as nothing is sent there any more.
-    """
-    began = time.monotonic()
-    futures = {each: _pool().submit(attempt, each, means.sender, means.wall) for each in begun}
-    wait(futures.values(), timeout=min(PATIENCE_S, time_left_s))
-    hanging = {each: future for each, future in futures.items() if not _is_over(future)}
-    outcomes = [*waiting, *_outcomes(futures, means, began, but=hanging)]
-    means.store.record(outcomes, {each.endpoint.id: each.endpoint for each in hanging}.values())
-    for outcome in outcomes:
-        tell_of(outcome)
-    if not hanging:
-        return
-    means.places.leave(admitted - {each.endpoint.id for each in hanging})
-    admitted &= {each.endpoint.id for each in hanging}
-    wait(hanging.values(), timeout=time_left_s - (time.monotonic() - began))
-    late = _outcomes(hanging, means, began)
-    means.store.record(late)
-    for outcome in late:
-        tell_of(outcome)
+    def __init__(self, means: Means, time_left_s: float) -> None:
+        self._means = means
+        self._began = time.monotonic()
+        self._time_left_s = time_left_s
+        self._admitted: set[UUID] = set()
+        self._futures: dict[Delivery, Future[Answer]] = {}
+        self._waiting: list[Delivery] = []
+
+    def begin(self, planned: Sequence[Delivery]) -> None:
+        """Send what may be sent now; the rest has to wait.
+
+        Endpoints that answer are done with others soon: for a place there it waits a moment, while
+        all that have one are being sent to.
+        """
+        quick = [each for each in planned if each.endpoint.health.is_quick]
+        self._waiting = [each for each in planned if not each.endpoint.health.is_quick]
+        proven = {each.endpoint.id: each.endpoint.health.is_proven for each in quick}
+        refused = self._admit(quick, proven)
+        busy = [each for each in refused if proven[each.endpoint.id]]
+        self._waiting += [each for each in refused if not proven[each.endpoint.id]]
+        while busy and time.monotonic() - self._began < _FOR_A_PLACE_S:
+            time.sleep(_LOOK_EVERY_S)
+            busy = self._admit(busy, {each.endpoint.id: True for each in busy})
+        self._waiting += busy
+
+    def end(self) -> None:
+        """Wait for answers, and record: at once what is known after a moment, then the rest."""
+        self._wait(self._futures, PATIENCE_S)
+        hanging = {each: future for each, future in self._futures.items() if not _is_over(future)}
+        endpoints = {each.endpoint.id: each.endpoint for each in hanging}
+        now = self._means.clock.now()
+        self._record(
+            [
+                *(parked(each, now) for each in self._waiting),
+                *self._outcomes(
+                    {each: f for each, f in self._futures.items() if each not in hanging}
+                ),
+            ],
+            endpoints.values(),
+        )
+        if hanging:
+            self._means.places.leave(self._admitted - endpoints.keys())
+            self._admitted &= endpoints.keys()
+            self._wait(hanging, self._time_left_s)
+            self._record(self._outcomes(hanging))
+
+    def leave(self) -> None:
+        """Nothing is being sent any more."""
+        self._means.places.leave(self._admitted)
+
+    def _admit(self, wanted: Sequence[Delivery], proven: Mapping[UUID, bool]) -> list[Delivery]:
+        """Begin those whose endpoints have a place; return the others."""
+        admitted = self._means.places.take(proven)
+        self._admitted |= admitted
+        sender, wall = self._means.sender, self._means.wall
+        for each in wanted:
+            if each.endpoint.id in admitted:
+                self._futures[each] = _pool().submit(attempt, each, sender, wall)
+        return [each for each in wanted if each.endpoint.id not in admitted]
+
+    def _wait(self, futures: Mapping[Delivery, Future[Answer]], until_s: float) -> None:
+        left_s = min(until_s, self._time_left_s) - (time.monotonic() - self._began)
+        wait(futures.values(), timeout=max(left_s, 0))
+
+    def _record(self, outcomes: list[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+        self._means.store.record(outcomes, hanging)
+        for outcome in outcomes:
+            tell_of(outcome)
+
+    def _outcomes(self, futures: Mapping[Delivery, Future[Answer]]) -> list[Outcome]:
+        now, wall_now = self._means.clock.now(), self._means.wall.now()
+        elapsed_ms = round((time.monotonic() - self._began) * 1000)
+        outcomes = []
+        for delivery, future in futures.items():
+            if future.cancelled():
+                outcomes.append(parked(delivery, now))
+                continue
+            answer = Answer(None, "no answer in time", duration_ms=elapsed_ms)
+            if future.done():  # name resolution knows no deadline; we do
+                answer = future.result()
+            jitter = self._means.jitter()
+            outcomes.append(judge(delivery, answer, at=now, wall_now=wall_now, jitter=jitter))
+        return outcomes
 
 
 def _is_over(future: Future[Answer]) -> bool:
     return future.done() or future.cancel()  # what has not begun will not
-
-
-def _outcomes(
-    futures: Mapping[Delivery, Future[Answer]],
-    means: Means,
-    began: float,
-    but: Mapping[Delivery, Future[Answer]] | None = None,
-) -> list[Outcome]:
-    now, wall_now = means.clock.now(), means.wall.now()
-    outcomes = []
-    for delivery, future in futures.items():
-        if but and delivery in but:
-            continue
-        if future.cancelled():
-            outcomes.append(parked(delivery, now))
-            continue
-        elapsed_ms = round((time.monotonic() - began) * 1000)
-        # Name resolution knows no deadline; we do.
-        answer = (
-            future.result()
-            if future.done()
-            else Answer(None, "no answer in time", duration_ms=elapsed_ms)
-        )
-        outcomes.append(judge(delivery, answer, at=now, wall_now=wall_now, jitter=means.jitter()))
-    return outcomes
 
 
 @cache

@@ -8,8 +8,7 @@ known of the endpoint's health in the database still sends the others elsewhere 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 from uuid import UUID
@@ -20,39 +19,20 @@ PLACES, PLACES_UNPROVEN = 2, 1
 """For an endpoint that has what it was sent last, and for any other."""
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua").read_text()
-_PATIENCE_S, _LOOK_EVERY_S = 0.1, 0.02
 
 
 class Places:
     """The places of one execution environment; `lease_s` is longer than any of its batches."""
 
-    def __init__(
-        self,
-        cache: Cache,
-        *,
-        lease_s: float,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, cache: Cache, *, lease_s: float) -> None:
         self._cache = cache
         self._key = cache.key("webhooks", "places")
         self._lease_ms = round(lease_s * 1000)
         self._name = secrets.token_hex(6)
-        self._sleep = sleep
 
     def take(self, proven: Mapping[UUID, bool]) -> set[UUID]:
-        """Take a place at each endpoint that has one; `leave` them soon.
-
-        For one that is proven it waits a moment, since others are done with it soon.
-        """
-        wanted = {each: PLACES if yes else PLACES_UNPROVEN for each, yes in proven.items()}
-        give_up = time.monotonic() + _PATIENCE_S
-        granted = self._ask(wanted)
-        while True:
-            late = {each: PLACES for each, yes in proven.items() if yes and each not in granted}
-            if not late or time.monotonic() > give_up:
-                return granted
-            self._sleep(_LOOK_EVERY_S)
-            granted |= self._ask(late)
+        """Take a place at each endpoint that has one; `leave` them soon."""
+        return self._ask({each: PLACES if yes else PLACES_UNPROVEN for each, yes in proven.items()})
 
     def leave(self, endpoints: Iterable[UUID]) -> None:
         """Give the places at these up."""
