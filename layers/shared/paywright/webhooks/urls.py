@@ -21,7 +21,20 @@ _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMBER = re.compile(r"\d+|0[xX][0-9A-Fa-f]*")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
-_LOCAL_DOMAINS = ("localhost", "local", "internal", "lan", "home", "corp", "onion")
+_LOCAL_DOMAINS = (
+    "localhost",
+    "local",
+    "localdomain",
+    "internal",
+    "intranet",
+    "private",
+    "lan",
+    "home",
+    "corp",
+    "arpa",
+    "svc",
+    "onion",
+)
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
