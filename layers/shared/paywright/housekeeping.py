@@ -19,6 +19,7 @@ from paywright.payments.services import Services
 _SQL = load(__file__)
 _ROUND_S = 1.0
 _KEYS_AT_ONCE = _DELIVERIES_AT_ONCE = 5_000
+_ENDPOINTS_AT_ONCE = 1_000
 _ROUNDS_BETWEEN_RELAYS = 10
 _EVENTS_AT_ONCE = 1_000
 _MOST_RELAYS = 5
@@ -41,6 +42,7 @@ def keep_house(
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
     database.run(_SQL["forget_rate_limits"], {"now": now})
+    database.run(_SQL["forget_endpoints"], {"now": now, "limit": _ENDPOINTS_AT_ONCE})
     for number in count():
         try:
             if number % _ROUNDS_BETWEEN_RELAYS == 0:

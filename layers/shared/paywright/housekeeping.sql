@@ -28,6 +28,14 @@ WITH old AS (
 DELETE FROM webhook_deliveries AS delivery USING old
  WHERE delivery.merchant_id = old.merchant_id AND delivery.id = old.id
 
+-- name: forget_endpoints
+-- The last delivery that names one is forgotten before.
+DELETE FROM webhook_endpoints
+ WHERE (merchant_id, id) IN (
+    SELECT merchant_id, id FROM webhook_endpoints
+     WHERE deleted_at < %(now)s - interval '31 days'
+     LIMIT %(limit)s)
+
 -- name: relay_again
 -- What the bus took and no consumer knows of: its queue is gone, with what it held. Whatever has a
 -- delivery is in this database's care. A mere backlog costs a second look and nothing else.

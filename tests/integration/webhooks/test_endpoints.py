@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ import pytest
 from paywright.db import Database
 from paywright.errors import MerchantNotActive, WebhookEndpointLimitReached
 from paywright.events.entry import from_row
+from paywright.housekeeping import keep_house
 from paywright.ids import parse_typeid
 from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
@@ -199,6 +201,26 @@ def test_a_deleted_endpoint_is_gone_with_its_secrets(api: Api, owner: Owner) -> 
     ]
 
 
+def test_what_was_deleted_is_forgotten_after_its_deliveries(
+    api: Api, owner: Owner, platform: Platform, housekeeping_database_url: str
+) -> None:
+    ids = [made(api)["id"] for _ in range(3)]
+    for endpoint_id, days in zip(ids, (32, 30), strict=False):
+        api.delete(f"{PATH}/{endpoint_id}")
+        owner.execute(
+            "UPDATE webhook_endpoints SET deleted_at = now() - %s WHERE id = %s",
+            [timedelta(days=days), uuid_of(endpoint_id)],
+        )
+    database = Database(housekeeping_database_url)
+    keep_house(platform.payments, database, for_s=0)
+    database.close()
+    left = owner.execute(
+        "SELECT id FROM webhook_endpoints WHERE merchant_id = %s ORDER BY id",
+        [uuid_of(api.merchant.id)],
+    )
+    assert [row[0] for row in left] == [uuid_of(each) for each in ids[1:]]
+
+
 def test_refused_changes_are_audited(api: Api, owner: Owner) -> None:
     created = made(api)
     reply = api.patch(f"{PATH}/{created['id']}", {"event_types": ["nothing.*"]})
@@ -347,34 +369,52 @@ def _caller(owner: Owner, api: Api) -> Caller:
     return Caller(merchant_id, key[0], False, Currency.of("usd"), None, ())
 
 
-def test_the_limit_holds_against_many_at_once(
-    api: Api, platform: Platform, app_database_url: str, owner: Owner
+def _waits_for_a_lock(owner: Owner) -> bool:
+    row = owner.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    ).fetchone()
+    assert row is not None
+    return bool(row[0])
+
+
+def test_the_limit_holds_against_another_at_the_same_moment(
+    api: Api, platform: Platform, app_database_url: str, owner: Owner, database_url: str
 ) -> None:
-    for _ in range(MAX_ENDPOINTS - 3):
+    for _ in range(MAX_ENDPOINTS - 1):
         made(api)
-    caller = _caller(owner, api)
-    outcomes: list[int] = []
-    barrier = threading.Barrier(8)
+    caller, context = _caller(owner, api), RequestContext(None, b"", "trace", None, None)
+    refusals: list[WebhookEndpointLimitReached] = []
 
     def create() -> None:
         database = Database(app_database_url)
         endpoints = Endpoints(database, PII_KEY, platform.clock, platform.ids, lambda _: None)
-        barrier.wait()
         try:
-            context = RequestContext(None, b"", "trace", None, None)
-            answer = endpoints.create(caller, NewEndpoint(URL, ["*"]), context)
-            outcomes.append(answer.status)
+            endpoints.create(caller, NewEndpoint(URL, ["*"]), context)
         except WebhookEndpointLimitReached as error:
-            outcomes.append(error.status)
+            refusals.append(error)
         finally:
             database.close()
 
-    threads = [threading.Thread(target=create) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(outcomes) == [201] * 3 + [409] * 5
+    second = threading.Thread(target=create)
+    with psycopg.connect(database_url) as first, first.transaction():
+        first.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('webhook endpoints ' || %s, 0))",
+            [caller.merchant_id],
+        )
+        first.execute(
+            "INSERT INTO webhook_endpoints (merchant_id, id, livemode, url, secret_encrypted,"
+            " api_version, created_at, updated_at)"
+            " VALUES (%s, %s, false, %s, '', '2026-11-01', now(), now())",
+            [caller.merchant_id, platform.ids.new(), URL],
+        )
+        second.start()
+        deadline = time.monotonic() + 20
+        while second.is_alive() and not _waits_for_a_lock(owner):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    second.join()
+    assert len(refusals) == 1
     assert len(listed(api, "?limit=100")) == MAX_ENDPOINTS
 
 
