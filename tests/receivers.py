@@ -41,6 +41,7 @@ def status(code: int, **headers: str) -> Reply:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None) -> None:
         super().__init__(("127.0.0.1", 0), handler)

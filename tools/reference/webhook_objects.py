@@ -73,6 +73,7 @@ class TestEvent(TypedDict):
     id: EventId
     object: Literal["event"]
     type: Literal["webhook_endpoint.test"]
+    api_version: Annotated[str, Field(description="Of the event's form.")]
     created_at: Timestamp
     livemode: Livemode
     sequence: Annotated[int, Field(ge=1, description="Counts the events about this endpoint.")]
@@ -151,6 +152,7 @@ TEST_EVENT: Final[TestEvent] = {
     "id": "evt_01kaqdb8k2e4t9v5n7q1c3x6mz",
     "object": "event",
     "type": "webhook_endpoint.test",
+    "api_version": "2026-11-01",
     "created_at": "2026-11-22T20:20:26.850Z",
     "livemode": False,
     "sequence": 1,

@@ -482,9 +482,7 @@ def test_a_test_event_goes_the_way_of_all_events_to_one_endpoint(api: Api, owner
     )
     row = rows.fetchone()
     assert row is not None
-    assert json.loads(row["payload"]) == {
-        name: value for name, value in event.items() if name != "object"
-    }
+    assert row["payload"] == replies[0].text
     assert event["type"] == row["type"] == "webhook_endpoint.test"
     assert event["data"]["object"] == api.get(f"{PATH}/{wanted['id']}").json
     entry = from_row(row)

@@ -186,7 +186,9 @@ class Endpoints:
                 raise WebhookEndpointDisabled
             event = {
                 "id": typeid("evt", event_id),
+                "object": "event",
                 "type": TEST_EVENT,
+                "api_version": API_VERSION,
                 "created_at": rfc3339(values["now"]),
                 "livemode": caller.livemode,
                 "sequence": row["sequence"],
@@ -199,7 +201,7 @@ class Endpoints:
                 "payload": to_json(event),
             }
             connection.execute(_SQL["tell"], {**values, **told})
-            return {"object": "event", **event}
+            return event
 
         parameters = {"id": endpoint_id, "entity_type": "webhook_endpoint"}
         return creations.write(caller, context, parameters, tell, action="test_sent")

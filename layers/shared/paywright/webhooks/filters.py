@@ -8,6 +8,7 @@ TEST_EVENT = "webhook_endpoint.test"
 """An event about an endpoint that goes to that one alone, whatever it wants."""
 
 EVENT_TYPES = (
+    "merchant.webhook_endpoint_disabled",
     "payment.authorized",
     "payment.captured",
     "payment.capture_failed",
