@@ -25,7 +25,7 @@ from paywright.events.bus import Bus
 from paywright.events.relay import Relay
 from paywright.ids import typeid
 from paywright.webhooks.deliver import deliver_batch
-from paywright.webhooks.message import Message, event_of
+from paywright.webhooks.message import Message, body_for, event_of
 from paywright.webhooks.places import Places
 from paywright.webhooks.queue import DeadLetter, DeadLetters
 from paywright.webhooks.sender import Sender
@@ -91,6 +91,25 @@ def test_a_failure_is_left_to_be_tried_again_and_its_message_is_done(
     )
     assert merchant.deliver(message) == [], "a second copy changes nothing"
     assert len(receiver.received) == 1
+
+
+def test_an_event_for_each_of_two_endpoints_in_a_batch_goes_to_both(
+    merchant: Merchant, receiver: Receiver, new_receiver: Callable[[], Receiver]
+) -> None:
+    other = new_receiver()
+    merchant.add_endpoint(other.url)
+    for_all = merchant.message()
+    event = event_of(for_all)
+    ids = merchant.owner.execute(
+        "SELECT id FROM webhook_endpoints WHERE merchant_id = %s", [merchant.id]
+    ).fetchall()
+    for_each = [Message(f"for {id_}", body_for(event, id_)) for (id_,) in ids]
+    merchant.deliver(*for_each)
+    assert (len(receiver.received), len(other.received)) == (1, 1)
+    again = merchant.message()
+    (first, _), event = ids, event_of(again)
+    merchant.deliver(Message("for one", body_for(event, first[0])), again)
+    assert (len(receiver.received), len(other.received)) == (2, 2)
 
 
 def test_two_copies_at_once_are_one_delivery(

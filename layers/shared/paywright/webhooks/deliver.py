@@ -102,7 +102,8 @@ def deliver_batch(
 
     Raise `db.Lost` when the database is away: all have to come again then.
     """
-    events: dict[UUID, Event] = {}  # one may come twice: the bus, too, delivers at least once
+    # One may come twice: the bus, too, delivers at least once. For two endpoints it is two.
+    events: dict[tuple[UUID, UUID | None], Event] = {}
     undone = []
     for message in messages:
         try:
@@ -111,7 +112,7 @@ def deliver_batch(
             if not _bury(message, error, means.dead_letters):
                 undone.append(message)
         else:
-            events[event.id] = event
+            events[event.id, event.endpoint_id] = event
     planned = means.store.plan(list(events.values()))
     if planned:
         sending = _Sending(means, time_left_s)

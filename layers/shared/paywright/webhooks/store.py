@@ -66,23 +66,24 @@ class PostgresDeliveryStore:
         """What is to be begun: to whom an event is new, or has failed. Nothing is written yet."""
         if not events:
             return []
-        by_id = {event.id: event for event in events}
         parameters = {
             "merchant_ids": [event.merchant_id for event in events],
             "livemodes": [event.livemode for event in events],
+            "numbers": list(range(len(events))),
             "events": [event.id for event in events],
             "now": self._clock.now(),
         }
-        wanted = [
-            row
+        wanted = {  # an event that comes for all and for one of them is one event to that one
+            (row["event_id"], row["endpoint_id"]): row
             for row in self._database.all(_QUERIES["plan"], parameters)
-            if row["status"] in (None, "failed") and _is_for(by_id[row["event_id"]], row)
-        ]
-        endpoints = self._endpoints(wanted)
-        new_ids = self._ids.several(len(wanted))
+            if row["status"] in (None, "failed") and _is_for(events[row["number"]], row)
+        }
+        rows = list(wanted.values())
         return [
-            Delivery(row["delivery_id"] or new, by_id[row["event_id"]], endpoint)
-            for row, endpoint, new in zip(wanted, endpoints, new_ids, strict=True)
+            Delivery(row["delivery_id"] or new, events[row["number"]], endpoint)
+            for row, endpoint, new in zip(
+                rows, self._endpoints(rows), self._ids.several(len(rows)), strict=True
+            )
         ]
 
     def take(

@@ -18,10 +18,11 @@ waits (endpoint_id, merchant_id) AS (
 
 -- name: plan
 -- Every enabled endpoint beside every event of its merchant, with what became of that already.
-SELECT event.id AS event_id, endpoint.event_types, delivery.id AS delivery_id, delivery.status,
+SELECT event.number, event.id AS event_id, endpoint.event_types, delivery.id AS delivery_id,
+       delivery.status,
 -- include: endpoint
-  FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(events)s::uuid[])
-       AS event (merchant_id, livemode, id)
+  FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(numbers)s::integer[],
+              %(events)s::uuid[]) AS event (merchant_id, livemode, number, id)
   JOIN webhook_endpoints AS endpoint
     ON endpoint.merchant_id = event.merchant_id AND endpoint.livemode = event.livemode
        AND endpoint.enabled
