@@ -7,6 +7,7 @@ from uuid import UUID
 
 from paywright.clock import rfc3339
 from paywright.ids import typeid
+from paywright.merchants.create import API_VERSION
 from paywright.payments.models import to_json
 from paywright.webhooks.deliveries import Outcome
 
@@ -21,7 +22,9 @@ def disabled_event(event_id: UUID, reason: str, last: Outcome, now: datetime) ->
     return to_json(
         {
             "id": typeid("evt", event_id),
+            "object": "event",
             "type": EVENT_TYPE,
+            "api_version": API_VERSION,
             "created_at": rfc3339(now),
             "livemode": last.delivery.event.livemode,
             "sequence": endpoint.sequence + 1,
