@@ -17,7 +17,7 @@ from tests.bench import report
 from tests.bench.figures import Figures
 from tests.bench.runs import Run
 
-BENCHES = ("hello", "cold_starts", "queue", "idle", "ledger", "payments", "webhooks")
+BENCHES = ("hello", "cold_starts", "queue", "idle", "ledger", "events", "payments", "webhooks")
 # Takes a quarter of an hour: only when it is asked for.
 _LONG = ("growth",)
 _CACHE = Path(__file__).parents[2] / ".bench"

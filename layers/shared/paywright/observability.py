@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -44,6 +45,24 @@ def tell(message: str, **fields: object) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     rest = _encode({"message": message, "timestamp": now, **fields})
     sys.stdout.write(f"{head}{rest[1:]}\n")
+    sys.stdout.flush()
+
+
+def tell_figures(**figures: float) -> None:
+    """Say how something stands, whatever the level: a line that CloudWatch makes metrics of.
+
+    Names are in CloudWatch's manner and end in their unit, `OutboxAgeSeconds`; a new value takes
+    the place of the last (Amazon CloudWatch user guide, "Specification: Embedded metric format").
+    """
+    settings = LogSettings()
+    directive = {
+        "Namespace": settings.powertools_metrics_namespace,
+        "Dimensions": [["service"]],
+        "Metrics": [{"Name": name} for name in figures],
+    }
+    about = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [directive]}
+    line = {"_aws": about, "service": settings.powertools_service_name, **figures}
+    sys.stdout.write(_encode(line) + "\n")
     sys.stdout.flush()
 
 

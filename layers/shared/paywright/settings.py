@@ -23,6 +23,7 @@ class LogSettings(BaseSettings):
     log_level: str = "INFO"
     aws_lambda_log_level: str | None = None
     powertools_service_name: str = "service_undefined"
+    powertools_metrics_namespace: str = "Paywright"
 
 
 class Settings(BaseSettings):

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import boto3
 import psycopg
@@ -26,18 +27,26 @@ class Outbox:
 
     connection: psycopg.Connection[Any]
 
-    def add(self, event_type: str = "payment.captured", *, padding: int = 0) -> str:
+    def add(
+        self,
+        event_type: str = "payment.captured",
+        *,
+        padding: int = 0,
+        object_id: UUID | None = None,
+        sequence: int = 1,
+    ) -> str:
         """Insert an event and return its payload."""
-        event_id, merchant_id = IDS.new(), IDS.new()
+        event_id, merchant_id, object_id = IDS.new(), IDS.new(), object_id or IDS.new()
         # Spaces and escapes that another JSON writer would not choose.
         payload = (
             f'{{ "id":"{typeid("evt", event_id)}",  "type":"{event_type}", "livemode":false,'
+            f' "object":"{object_id}", "sequence":{sequence},'
             f' "name":"Zoë ☕ \\u0041", "padding":"{"x" * padding}"}}'
         )
         self.connection.execute(
             "INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload,"
-            " trace_id, created_at) VALUES (%s, %s, false, %s, %s, 1, %s, 'trace-1', now())",
-            [event_id, merchant_id, event_type, IDS.new(), payload],
+            " trace_id, created_at) VALUES (%s, %s, false, %s, %s, %s, %s, 'trace-1', now())",
+            [event_id, merchant_id, event_type, object_id, sequence, payload],
         )
         return payload
 
@@ -77,6 +86,19 @@ class Queue:
         return found
 
 
+def routed(sqs: Any, events: Any, bus_name: str) -> str:
+    """A queue that gets all that is put on a bus: its URL."""
+    url = str(sqs.create_queue(QueueName=bus_name)["QueueUrl"])
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+    events.put_rule(
+        Name=bus_name, EventBusName=bus_name, EventPattern=json.dumps({"source": ["paywright"]})
+    )
+    events.put_targets(
+        Rule=bus_name, EventBusName=bus_name, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}]
+    )
+    return url
+
+
 @pytest.fixture(scope="session")
 def own_database_url(servers: Servers) -> str:
     """A database of these tests alone: a relay takes whatever is in an outbox."""
@@ -111,14 +133,7 @@ def bus_name(aws_endpoint_url: str) -> Iterator[str]:
 def queue(aws_endpoint_url: str, bus_name: str) -> Iterator[Queue]:
     sqs = boto3.client("sqs", endpoint_url=aws_endpoint_url)
     events = boto3.client("events", endpoint_url=aws_endpoint_url)
-    url = sqs.create_queue(QueueName=bus_name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
-    events.put_rule(
-        Name=bus_name, EventBusName=bus_name, EventPattern=json.dumps({"source": ["paywright"]})
-    )
-    events.put_targets(
-        Rule=bus_name, EventBusName=bus_name, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}]
-    )
+    url = routed(sqs, events, bus_name)
     yield Queue(sqs, url)
     events.remove_targets(Rule=bus_name, EventBusName=bus_name, Ids=["queue"])
     events.delete_rule(Name=bus_name, EventBusName=bus_name)

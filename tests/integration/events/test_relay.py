@@ -6,13 +6,11 @@ import json
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import boto3
-import psycopg
 import pytest
-from botocore.config import Config
 
 from paywright import db
 from paywright.background import Unavailable
@@ -25,15 +23,16 @@ from paywright.events.relay import BATCH, Relay
 from paywright.events.wake import BREATH_S, PATIENCE_MS, POLL_S, WakeUps, wake_commands
 from tests.api import LambdaContext, load_function
 from tests.integration.events.conftest import Outbox, Queue
+from tests.services import Servers
 
 SCHEDULE_EVENT = Path(__file__).parents[3] / "events" / "schedule_relay.json"
 
 
 @pytest.fixture
 def bus(aws_endpoint_url: str, bus_name: str) -> Iterator[Bus]:
-    client = boto3.client("events", endpoint_url=aws_endpoint_url)
-    yield Bus(bus_name, client)
-    client.close()
+    made = Bus(bus_name, endpoint_url=aws_endpoint_url)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -81,13 +80,9 @@ def test_nothing_is_lost_while_the_bus_is_away(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
-        client = boto3.client(
-            "events", endpoint_url=endpoint, config=Config(retries={"total_max_attempts": 1})
-        )
-        cut_off = Relay(relay_database, Bus("any", client), SystemClock())
+        cut_off = Relay(relay_database, Bus("any", endpoint_url=endpoint), SystemClock())
         with pytest.raises(Unavailable):
             cut_off.run_once()
-        client.close()
     assert (outbox.waiting(), outbox.relayed()) == (1, 0)
     relay.run_once()
     (envelope,) = queue.receive(1)
@@ -150,17 +145,42 @@ def test_a_crash_after_the_bus_took_it_sends_it_again(
     assert (outbox.waiting(), outbox.relayed()) == (0, 1)
 
 
-def test_rows_that_another_relay_holds_are_left_to_it(
-    relay: Relay, outbox: Outbox, own_database_url: str
+class _Overtaken:
+    """A bus that another relay is quicker at."""
+
+    def __init__(self, bus: Bus, other: Relay) -> None:
+        self._bus = bus
+        self._other = other
+
+    def put(self, entries: Sequence[Entry]) -> Outcome:
+        self._other.run_once()
+        return self._bus.put(entries)
+
+
+def test_two_relays_at_once_put_twice_and_keep_once(
+    servers: Servers, own_database_url: str, bus: Bus, relay: Relay, outbox: Outbox, queue: Queue
 ) -> None:
-    outbox.add()
-    with psycopg.connect(own_database_url) as other:
-        other.execute("SELECT id FROM outbox FOR UPDATE")
-        outbox.add()
-        relay.run_once()
-        assert outbox.waiting() == 1
+    sent = [outbox.add() for _ in range(3)]
+    database = Database(servers.app_url(own_database_url))
+    assert Relay(database, _Overtaken(bus, relay), SystemClock()).run_once() is False
+    database.close()
+    assert (outbox.waiting(), outbox.relayed()) == (0, 3)
+    came = [envelope["detail"]["payload"] for envelope in queue.receive(6)]
+    assert sorted(came) == sorted(sent * 2)
+
+
+def test_what_a_real_bus_refuses_rests_and_comes_later(
+    relay_database: Database, relay: Relay, outbox: Outbox, queue: Queue, aws_endpoint_url: str
+) -> None:
+    payload = outbox.add()
+    elsewhere = Bus(f"none-{uuid.uuid4().hex}", endpoint_url=aws_endpoint_url)
+    refused = Relay(relay_database, elsewhere, SystemClock())
+    assert refused.run_once() is False
+    elsewhere.close()
+    assert refused._resting.now(), "it is left alone for a while"
+    assert (outbox.waiting(), outbox.relayed()) == (1, 0)
     relay.run_once()
-    assert outbox.waiting() == 0
+    assert [envelope["detail"]["payload"] for envelope in queue.receive(1)] == [payload]
 
 
 def test_a_lost_database_is_told_as_such(bus: Bus) -> None:
@@ -208,6 +228,20 @@ def test_wake_ups_in_a_row_leave_a_breath_between_them(patient: Cache, valkey_ur
     writer.close()
 
 
+def test_a_lone_wake_up_is_followed_at_once(patient: Cache, valkey_url: str) -> None:
+    writer = Cache(valkey_url, prefix="wake-test:")
+    slept: list[float] = []
+    wake_ups = WakeUps(patient, sleep=slept.append)
+    wake_ups.wait(0.05)  # nothing came: it looked by itself
+    writer.send(*wake_commands(writer))
+    wake_ups.wait(60)
+    assert slept == []
+    writer.send(*wake_commands(writer))
+    wake_ups.wait(60)
+    assert len(slept) == 1, "the next one is too soon"
+    writer.close()
+
+
 def test_without_valkey_the_relay_looks_by_itself() -> None:
     away = Cache("redis://127.0.0.1:1/0")
     begun = time.monotonic()
@@ -235,9 +269,9 @@ def test_the_function_relays_until_its_time_is_nearly_over(
     try:
         assert app.handler(json.loads(SCHEDULE_EVENT.read_text()), LambdaContext()) is None
     finally:
-        used, wake_ups, _clock = app._parts()
+        used, _backlog, wake_ups, _clock = app._parts()
         used._database.close()
-        used._bus._client.close()
+        used._bus.close()
         wake_ups._cache.close()
         app._parts.cache_clear()
     (envelope,) = queue.receive(1)

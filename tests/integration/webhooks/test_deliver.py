@@ -508,13 +508,13 @@ def test_an_event_goes_from_the_outbox_to_the_receiver(
 ) -> None:
     outbox_url = new_database_url()
     database = Database(outbox_url)
-    client = boto3.client("events", endpoint_url=aws_endpoint_url)
+    bus = Bus(bus_name, endpoint_url=aws_endpoint_url)
     with psycopg.connect(outbox_url, autocommit=True) as connection:
         payload = Outbox(connection).add()
         connection.execute("UPDATE outbox SET merchant_id = %s", [merchant.id])
-        Relay(database, Bus(bus_name, client), SystemClock()).run_once()
+        Relay(database, bus, CLOCK).run_once()
     database.close()
-    client.close()
+    bus.close()
     (raw,) = queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=5)["Messages"]
     assert merchant.deliver(Message(raw["MessageId"], raw["Body"])) == []
     (request,) = receiver.received

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
 from uuid import UUID
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from paywright.events.entry import MAX_BYTES, SOURCE, Entry, chunks
+from paywright.events.put_events import Answer, PutEvents, Refusal
 
 IN_FLIGHT = 4
-_CONNECT_TIMEOUT_S, _READ_TIMEOUT_S = 1, 3
+_INVALID = "ValidationException"
 
 
 @dataclass
@@ -30,22 +28,31 @@ class Outcome:
 class Bus:
     """One EventBridge bus; the endpoint is AWS_ENDPOINT_URL's, which boto3 reads itself."""
 
-    def __init__(self, name: str, client: Any | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        session: boto3.session.Session | None = None,
+        endpoint_url: str | None = None,
+    ) -> None:
         self._name = name
-        # One attempt: the relay itself tries again, and knows what else waits.
-        self._client = client or boto3.client(
-            "events",
-            config=Config(
-                connect_timeout=_CONNECT_TIMEOUT_S,
-                read_timeout=_READ_TIMEOUT_S,
-                retries={"total_max_attempts": 1},
-                max_pool_connections=IN_FLIGHT,
-            ),
+        session = session or boto3.session.Session()
+        # A client finds out where the region's endpoint is; it is not needed for more.
+        client = session.client("events", endpoint_url=endpoint_url)
+        where = client.meta
+        client.close()
+        found = session.get_credentials()
+        self._put_events = PutEvents(
+            where.endpoint_url,
+            where.region_name,
+            lambda: None if found is None else found.get_frozen_credentials(),
         )
-        self._pool = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="put-events")
 
     def put(self, entries: Iterable[Entry]) -> Outcome:
-        """Put entries on the bus and tell of each what became of it; nothing is raised."""
+        """Put entries on the bus and tell of each what became of it; nothing is raised.
+
+        After a request that nobody took no more are sent: whoever asks tries again later.
+        """
         outcome = Outcome()
         fitting = []
         for entry in entries:
@@ -53,51 +60,43 @@ class Bus:
                 outcome.refused[entry.id] = f"{entry.size} bytes are more than the bus takes"
             else:
                 fitting.append(entry)
-        requests = list(chunks(fitting))
-        if len(requests) == 1:  # no other thread is of help
-            return _sum([outcome, self._put_chunk(requests[0])])
-        return _sum([outcome, *self._pool.map(self._put_chunk, requests)])
-
-    def _put_chunk(self, chunk: list[Entry]) -> Outcome:
-        request = [
-            {
-                "Source": SOURCE,
-                "DetailType": entry.detail_type,
-                "Detail": entry.detail,
-                "EventBusName": self._name,
-            }
-            for entry in chunk
-        ]
-        try:
-            answer = self._client.put_events(Entries=request)
-        except (BotoCoreError, ClientError) as error:
-            if not _is_invalid(error):
-                return Outcome(failure=f"{type(error).__name__}: {error}")
-            if len(chunk) == 1:
-                return Outcome(refused={chunk[0].id: str(error)})
-            # One entry condemns the whole request: find it, so that the others go.
-            parts = [self._put_chunk([entry]) for entry in chunk]
-            return _sum(parts)
-        outcome = Outcome()
-        for entry, result in zip(chunk, answer["Entries"], strict=True):
-            if result.get("EventId"):
-                outcome.accepted.append(entry.id)
-            else:
-                outcome.refused[entry.id] = str(result.get("ErrorCode", "refused"))
+        requests = chunks(fitting)
+        while outcome.failure is None and (together := list(islice(requests, IN_FLIGHT))):
+            self._put_together(together, outcome)
         return outcome
 
+    def close(self) -> None:
+        """Close the connections to the endpoint."""
+        self._put_events.close()
 
-def _is_invalid(error: BotoCoreError | ClientError) -> bool:
-    return (
-        isinstance(error, ClientError)
-        and error.response.get("Error", {}).get("Code") == "ValidationException"
-    )
+    def _put_together(self, requests: Sequence[list[Entry]], outcome: Outcome) -> None:
+        answers = self._put_events.send([[self._shown(each) for each in r] for r in requests])
+        for request, answer in zip(requests, answers, strict=True):
+            if isinstance(answer, Refusal) and answer.code == _INVALID and len(request) > 1:
+                # One entry condemns the whole request: find it, so that the others go.
+                for entry in request:
+                    self._put_together([[entry]], outcome)
+            else:
+                _note(request, answer, outcome)
+
+    def _shown(self, entry: Entry) -> dict[str, str]:
+        return {
+            "Source": SOURCE,
+            "DetailType": entry.detail_type,
+            "Detail": entry.detail,
+            "EventBusName": self._name,
+        }
 
 
-def _sum(parts: Iterable[Outcome]) -> Outcome:
-    total = Outcome()
-    for part in parts:
-        total.accepted += part.accepted
-        total.refused |= part.refused
-        total.failure = total.failure or part.failure
-    return total
+def _note(request: Sequence[Entry], answer: Answer, outcome: Outcome) -> None:
+    if isinstance(answer, Refusal):
+        if answer.code == _INVALID:
+            outcome.refused[request[0].id] = answer.reason
+        else:
+            outcome.failure = outcome.failure or answer.reason
+        return
+    for entry, result in zip(request, answer, strict=True):
+        if result.get("EventId"):
+            outcome.accepted.append(entry.id)
+        else:
+            outcome.refused[entry.id] = str(result.get("ErrorCode", "refused"))

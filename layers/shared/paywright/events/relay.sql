@@ -1,15 +1,17 @@
 -- name: take
--- In the order of their causes; rows that another relay holds are its own business.
-SELECT id, merchant_id, livemode, type, sequence, payload::text AS payload, trace_id, created_at
+-- In the order of their causes.
+SELECT id, merchant_id, livemode, type, sequence, payload::text AS payload, trace_id
   FROM outbox
- WHERE id <> ALL (%(resting)s)
+ WHERE id <> ALL (%(resting)s::uuid[])
  ORDER BY id
- LIMIT %(limit)s
-   FOR UPDATE SKIP LOCKED;
+ LIMIT %(limit)s;
 
 -- name: relayed
-WITH gone AS (
-    DELETE FROM outbox WHERE id = ANY (%(ids)s)
+-- It does not wait for the disk: should it be lost, the events are still in the outbox.
+WITH unhurried AS (
+    SELECT set_config('synchronous_commit', 'off', true)
+), gone AS (
+    DELETE FROM outbox USING unhurried WHERE id = ANY (%(ids)s::uuid[])
     RETURNING merchant_id, id, livemode, type, object_id, sequence, payload, created_at
 )
 INSERT INTO events

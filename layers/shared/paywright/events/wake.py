@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 
 from paywright.cache.valkey import Away, Cache
 from paywright.cache.wire import Command
 
 POLL_S = 1.0
 BREATH_S = 0.05
-"""From one wake-up to the next, at least."""
+"""From one wake-up to the next, at least; one that comes alone is followed at once."""
 PATIENCE_MS = 3_000
 """Timeout of the connection on which the relay waits: longer than the wait itself."""
 
@@ -28,8 +29,9 @@ def wake_commands(cache: Cache) -> tuple[Command, Command]:
 class WakeUps:
     """The relay's side; its `cache` has a timeout of `PATIENCE_MS`."""
 
-    def __init__(self, cache: Cache) -> None:
+    def __init__(self, cache: Cache, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._cache = cache
+        self._sleep = sleep
         self._woken = -math.inf
 
     def wait(self, at_most_s: float) -> None:
@@ -38,13 +40,15 @@ class WakeUps:
         if timeout_s <= 0:
             return  # 0 would mean for ever
         try:
-            self._cache.wait_for_wake(_key(self._cache), timeout_s)
+            if not self._cache.wait_for_wake(_key(self._cache), timeout_s):
+                return
         except Away:
-            time.sleep(timeout_s)
+            self._sleep(timeout_s)
+            return
         # Under load every event wakes; a moment later there are many for the cost of one.
         too_soon_s = self._woken + BREATH_S - time.monotonic()
         if too_soon_s > 0:
-            time.sleep(min(too_soon_s, at_most_s))
+            self._sleep(min(too_soon_s, at_most_s))
         self._woken = time.monotonic()
 
 
