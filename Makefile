@@ -53,7 +53,7 @@ check: setup-dev ## format, lint, types, import rules
 bench: setup-dev ## measure the emulator beside its peers; BENCH="hello queue" chooses
 	@$(BIN)/python -m tests.bench $(BENCH)
 
-docs: setup ## make docs/openapi.json, docs/errors.md and docs/testing.md from the code
+docs: setup ## make docs/openapi.json, docs/events.md and what else is made from the code
 	@$(BIN)/python -m tools.reference
 
 # SAM has a venv of its own: its dependencies would hold ours back.

@@ -6,6 +6,7 @@ import fastapi
 from mangum import Mangum
 from pydantic import Field
 
+import event_routes
 import fx_routes
 import ledger_routes
 import payment_routes
@@ -30,6 +31,7 @@ app.include_router(ledger_routes.router)
 app.include_router(fx_routes.router)
 app.include_router(webhook_delivery_routes.router)
 app.include_router(webhook_routes.router)
+app.include_router(event_routes.router)
 handler = Mangum(app, lifespan="off")
 
 

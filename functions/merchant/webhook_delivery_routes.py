@@ -16,7 +16,7 @@ from serving import id_in_path, serve, shown
 router = fastapi.APIRouter()
 
 DELIVERY_FILTERS = {
-    "endpoint_id": typeid_filter("whe"),
+    "webhook_endpoint_id": typeid_filter("whe"),
     "event_id": typeid_filter("evt"),
     "status": choice_filter(STATUSES),
 }

@@ -25,8 +25,9 @@ from emulator.services import MiniStack, Postgres, Valkey
 from emulator.services.server import Server
 from paywright import background
 from paywright.cache import Cache
-from paywright.clock import SystemClock, rfc3339
+from paywright.clock import SystemClock
 from paywright.db import Database
+from paywright.event import EventType, event_text
 from paywright.events.bus import Bus
 from paywright.events.relay import BATCH, Relay
 from paywright.events.wake import BREATH_S, PATIENCE_MS, WakeUps, wake_commands
@@ -154,15 +155,15 @@ def _received(system: _System) -> Iterator[tuple[str, float]]:
 
 def _row() -> tuple[Any, ...]:
     event_id, payment_id = _IDS.new(), _IDS.new()
-    payload = {
-        "id": typeid("evt", event_id),
-        "type": "payment.captured",
-        "created_at": rfc3339(SystemClock().now()),
-        "livemode": False,
-        "sequence": 1,
-        "data": {"object": {**PAYMENT, "id": typeid("txn", payment_id)}},
-    }
-    return event_id, _IDS.new(), payment_id, to_json(payload), secrets.token_hex(16)
+    payload = event_text(
+        event_id,
+        EventType.PAYMENT_CAPTURED,
+        created_at=SystemClock().now(),
+        livemode=False,
+        sequence=1,
+        about=to_json({**PAYMENT, "id": typeid("txn", payment_id)}),
+    )
+    return event_id, _IDS.new(), payment_id, payload, secrets.token_hex(16)
 
 
 def _pid(server: Server) -> int:

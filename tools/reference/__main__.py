@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from tools.reference.events import schema
+from tools.reference.events_page import events_page
 from tools.reference.openapi import document
 from tools.reference.pages import NOTE, errors_page, testing_page
 from tools.reference.payments_page import payments_page
@@ -17,6 +19,8 @@ def files() -> dict[str, str]:
     return {
         "openapi.json": json.dumps(document(), indent=2, ensure_ascii=False) + "\n",
         "errors.md": errors_page(),
+        "events.md": events_page(NOTE),
+        "events.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
         "payments.md": payments_page(NOTE),
         "testing.md": testing_page(),
     }

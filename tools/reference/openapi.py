@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
 
 from emulator.template.parse import load
 from paywright.errors import PaywrightError, RateLimited, catalogue
-from paywright.merchants.create import API_VERSION
+from paywright.event import API_VERSION
 from tools.reference.objects import Error, id_pattern
 from tools.reference.operation import Body, Operation, Schema
 from tools.reference.operations import OPERATIONS
+from tools.reference.schemas import Schemas
 
 _ROOT = Path(__file__).parents[2]
 # No route depends on these, but the template's own rules ask for them.
@@ -91,13 +91,6 @@ _TRACE: Final[Schema] = {
     "description": "W3C Trace Context; passed on with the payment's events.",
     "schema": {"type": "string"},
 }
-
-
-class _Schemas(GenerateJsonSchema):
-    """JSON Schema without a title for each field, which only repeats its name."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002
-        return False
 
 
 def document() -> Schema:
@@ -233,7 +226,7 @@ def _schemas() -> Mapping[str, Schema]:
     _, made = TypeAdapter.json_schemas(
         [(kind.__name__, "validation", TypeAdapter(kind)) for kind in types],
         ref_template=_SCHEMAS + "{model}",
-        schema_generator=_Schemas,
+        schema_generator=Schemas,
     )
     schemas: dict[str, Schema] = made["$defs"]
     for body in bodies:

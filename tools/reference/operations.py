@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from paywright import errors
+from paywright.events.catalogue import Event
 from paywright.money import MAX_AMOUNT_MINOR
 from paywright.payments.states import Status
 from tests.api import load_function
-from tools.reference import objects, queries, webhook_operations
+from tools.reference import events, objects, queries, webhook_deliveries, webhook_operations
 from tools.reference.operation import Body, Operation, Schema
 
 _MONEY = (
@@ -210,6 +211,21 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         (errors.UnknownCurrency,),
         query=queries.entries(),
     ),
+    "GET /v1/events": Operation(
+        _merchant.event_routes.list_events,
+        200,
+        events.EventList,
+        events.EVENTS,
+        query=queries.events(),
+    ),
+    "GET /v1/events/{id}": Operation(
+        _merchant.event_routes.get_event,
+        200,
+        Event,
+        events.EVENT,
+        (errors.NotFound,),
+        id_prefix="evt",
+    ),
     "GET /v1/payments/{id}": Operation(
         _merchant.payment_routes.get_payment,
         200,
@@ -324,4 +340,5 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.get_profile, 200, objects.Merchant, objects.MERCHANT
     ),
     **webhook_operations.described(_merchant),
+    **webhook_deliveries.described(_merchant),
 }

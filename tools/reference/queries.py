@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from paywright.event import EventType
 from paywright.http.lists import DEFAULT_LIMIT, MAX_LIMIT
 from paywright.ledger.balances import MERCHANT_ACCOUNTS
 from paywright.payments.models import RefundStatus
 from paywright.payments.states import Status
+from paywright.webhooks.deliveries import STATUSES
 from tools.reference.objects import id_pattern
 
 Schema = dict[str, Any]
@@ -60,10 +62,32 @@ def entries() -> tuple[Schema, ...]:
     )
 
 
+def webhook_deliveries() -> tuple[Schema, ...]:
+    """The parameters of the list of webhook deliveries."""
+    return (
+        *_page("whd"),
+        _parameter("status", "Of this status.", {"enum": list(STATUSES)}),
+        _parameter("webhook_endpoint_id", "To this webhook endpoint.", _id("whe")),
+        _parameter("event_id", "Of this event.", _id("evt")),
+    )
+
+
 def webhook_endpoints() -> tuple[Schema, ...]:
     """The parameters of the list of webhook endpoints."""
     said = "Those that are enabled, or those that are not."
     return (*_page("whe"), _parameter("enabled", said, {"enum": ["true", "false"]}))
+
+
+def events() -> tuple[Schema, ...]:
+    """The parameters of the list of events."""
+    groups = sorted({each.partition(".")[0] for each in EventType})
+    types = [*EventType, *(f"{group}.*" for group in groups), "*"]
+    any_id = {"type": "string", "pattern": "^[a-z]+_[0-7][0-9a-hjkmnp-tv-z]{25}$"}
+    return (
+        *_page("evt"),
+        _parameter("type", "Of this type, or of this group of types.", {"enum": types}),
+        _parameter("object_id", "About this object.", any_id),
+    )
 
 
 def _page(prefix: str) -> tuple[Schema, ...]:

@@ -10,6 +10,7 @@ from itertools import count
 
 from paywright.db import Database, load
 from paywright.errors import ServiceUnavailable
+from paywright.http.event_list import KEPT_FOR
 from paywright.observability import get_logger
 from paywright.payments.expiry import expire_due
 from paywright.payments.notices import hear_notices
@@ -37,7 +38,8 @@ def keep_house(
     end = time.monotonic() + for_s
     now = services.clock.now()
     done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
-    done |= {"left_to_a_person": 0, "expired": 0, "notices": 0, "deliveries_forgotten": 0}
+    done |= {"left_to_a_person": 0, "expired": 0, "notices": 0}
+    done |= {"events_forgotten": 0, "deliveries_forgotten": 0}
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
@@ -50,6 +52,7 @@ def keep_house(
                 limits = {"now": services.clock.now(), "limit": _DELIVERIES_AT_ONCE}
                 done["deliveries_forgotten"] += database.run(_SQL["forget_deliveries"], limits)
                 done["relayed_again"] += relay_again(database, services.clock.now(), back=back)
+            done["events_forgotten"] += forget_events(database, services.clock.now())
             done["expired"] += expire_due(services)
             done["notices"] += hear_notices(services)
             for name, number_of in asdict(recover_due(services)).items():
@@ -60,6 +63,15 @@ def keep_house(
             break
         sleep(_ROUND_S)
     return done
+
+
+def forget_events(database: Database, now: datetime) -> int:
+    """Delete events that are not shown any more, a batch of them; return how many.
+
+    One that is in the outbox once more stays there until it is relayed.
+    """
+    limits = {"before": now - KEPT_FOR, "limit": _EVENTS_AT_ONCE}
+    return database.run(_SQL["forget_events"], limits)
 
 
 def relay_again(database: Database, now: datetime, *, back: timedelta = _AN_HOUR) -> int:

@@ -36,6 +36,15 @@ DELETE FROM webhook_endpoints
      WHERE deleted_at < %(now)s - interval '31 days'
      LIMIT %(limit)s)
 
+-- name: forget_events
+-- By the index on relayed_at: an event is relayed after it is made, so that none goes too early.
+DELETE FROM events
+ WHERE (merchant_id, id) IN (
+    SELECT merchant_id, id FROM events
+     WHERE relayed_at < %(before)s
+     ORDER BY relayed_at
+     LIMIT %(limit)s)
+
 -- name: relay_again
 -- What the bus took and no consumer knows of: its queue is gone, with what it held. Whatever has a
 -- delivery is in this database's care. A mere backlog costs a second look and nothing else.

@@ -99,6 +99,61 @@ def test_webhook_endpoints(api: CheckedApi) -> None:
     assert outcome(api.post(path, {"url": url})) == (409, "webhook_endpoint_limit_reached")
 
 
+def test_events(api: CheckedApi) -> None:
+    payment = api.pay(api.card(), 5000).json
+    api.post(f"/v1/payments/{payment['id']}/refund", {})
+    page = api.get("/v1/events?type=refund.*&limit=1").json
+    assert [each["type"] for each in page["data"]] == ["refund.succeeded"]
+    (event,) = api.get(f"/v1/events?object_id={payment['id']}").json["data"]
+    assert api.get(f"/v1/events/{event['id']}").json == event
+    assert outcome(api.get("/v1/events/evt_01k6n00000e008000000000001")) == (404, "not_found")
+    assert outcome(api.get("/v1/events?type=refund")) == (400, "invalid_field")
+
+
+def test_webhook_deliveries(
+    new_api: NewApi, platform: Platform, owner: psycopg.Connection[Any]
+) -> None:
+    api = new_api(webhook_url="http://127.0.0.1:9/", allow_private_urls=True)
+    api.pay(api.card(), 5000)
+    merchant_id = parse_typeid("mer", api.merchant.id)
+    owner.execute(
+        "WITH new AS (INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id,"
+        " endpoint_id, status, attempts, last_attempt_at, last_error, created_at)"
+        " SELECT e.merchant_id, e.id, false, e.id, w.id, 'failed', 1, now(), 'no answer', now()"
+        " FROM outbox e JOIN webhook_endpoints w USING (merchant_id) WHERE e.merchant_id = %s"
+        " RETURNING *) INSERT INTO webhook_attempts (merchant_id, delivery_id, number,"
+        " endpoint_id, at, error, duration_ms)"
+        " SELECT merchant_id, id, 1, endpoint_id, now(), 'no answer', 10 FROM new",
+        [merchant_id],
+    )
+    path = "/v1/webhook_deliveries"
+    (delivery,) = api.get(f"{path}?status=failed").json["data"]
+    one, endpoint = f"{path}/{delivery['id']}", delivery["webhook_endpoint_id"]
+    assert api.get(one).json == delivery
+    assert len(api.get(f"{one}/attempts").json["data"]) == 1
+    all_failed = f"/v1/webhook_endpoints/{endpoint}/resend"
+    since = {"since": delivery["created_at"]}
+    owner.execute(
+        "INSERT INTO events SELECT merchant_id, id, livemode, type, object_id, sequence, payload,"
+        " created_at, now() FROM outbox WHERE merchant_id = %s",
+        [merchant_id],
+    )
+    assert api.post(all_failed, since).json["resent"] == 1
+    assert api.post(f"{one}/resend").json["status"] == "pending"
+    owner.execute("DELETE FROM webhook_waiting")
+    owner.execute("DELETE FROM outbox WHERE merchant_id = %s", [merchant_id])
+    owner.execute("DELETE FROM events WHERE merchant_id = %s", [merchant_id])
+    assert outcome(api.post(f"{one}/resend")) == (409, "event_not_kept")
+    for refused in (api.post(all_failed, {"since": 1}), api.get(f"{path}?status=lost")):
+        assert outcome(refused) == (400, "invalid_field")
+    api.patch(f"/v1/webhook_endpoints/{endpoint}", {"enabled": False})
+    for refused in (api.post(all_failed, since), api.post(f"{one}/resend")):
+        assert outcome(refused) == (409, "webhook_endpoint_disabled")
+    missing = f"{path}/whd_01k6n00000e008000000000001"
+    for gone in (api.get(missing), api.get(f"{missing}/attempts"), api.post(f"{missing}/resend")):
+        assert outcome(gone) == (404, "not_found")
+
+
 def test_a_replay(api: CheckedApi) -> None:
     for _ in range(2):
         reply = api.post("/v1/customers", {}, key="k")

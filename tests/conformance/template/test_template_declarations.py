@@ -52,6 +52,8 @@ ROUTES = {
     "GET /v1/webhook_deliveries/{id}/attempts": "merchant",
     "POST /v1/webhook_deliveries/{id}/resend": "merchant",
     "POST /v1/webhook_endpoints/{id}/resend": "merchant",
+    "GET /v1/events": "merchant",
+    "GET /v1/events/{id}": "merchant",
     "GET /v1/merchants/me": "merchant",
     "PATCH /v1/merchants/me": "merchant",
     "POST /v1/webhook_endpoints": "merchant",

@@ -92,14 +92,14 @@ def test_a_delivery_is_shown_with_its_attempts(
     shown = merchant.get(f"{LIST}/{delivery_id}").json
     assert (shown["id"], shown["object"]) == (delivery_id, "webhook_delivery")
     assert (shown["status"], shown["attempts"], shown["last_status_code"]) == ("failed", 2, 500)
-    assert shown["endpoint_id"] == endpoint_of(merchant, owner)
+    assert shown["webhook_endpoint_id"] == endpoint_of(merchant, owner)
     assert (shown["next_attempt_at"], shown["livemode"]) == (None, False)
     attempts = merchant.get(f"{LIST}/{delivery_id}/attempts").json
     assert attempts["object"] == "list"
     assert [each["number"] for each in attempts["data"]] == [2, 1]
     assert attempts["data"][0] | {"created_at": ""} == {
         "object": "webhook_attempt",
-        "delivery_id": delivery_id,
+        "webhook_delivery_id": delivery_id,
         "number": 2,
         "status_code": 500,
         "error": None,
@@ -121,8 +121,8 @@ def test_deliveries_are_listed_newest_first_and_filtered(
     endpoint_id = endpoint_of(merchant, owner)
     for query, expected in {
         "status=failed": ids[:0:-1],
-        f"endpoint_id={endpoint_id}": ids[::-1],
-        "endpoint_id=whe_01k8nkrkaye008000000000001": [],
+        f"webhook_endpoint_id={endpoint_id}": ids[::-1],
+        "webhook_endpoint_id=whe_01k8nkrkaye008000000000001": [],
         f"event_id={event_id}": ids[2:],
         "limit=1": ids[2:],
         f"starting_after={ids[1]}": ids[:1],
@@ -142,7 +142,8 @@ def test_deliveries_of_others_are_not_there(platform: Platform, api: Api, delive
 
 
 @pytest.mark.parametrize(
-    "query", ["status=lost", "endpoint_id=txn_01k8nkrkaye008000000000001", "event_id=1", "a=b"]
+    "query",
+    ["status=lost", "webhook_endpoint_id=txn_01k8nkrkaye008000000000001", "event_id=1", "a=b"],
 )
 def test_a_filter_that_is_none_is_named(merchant: Api, query: str) -> None:
     reply = merchant.get(f"{LIST}?{query}")

@@ -512,7 +512,7 @@ def test_an_event_goes_from_the_outbox_to_the_receiver(
     with psycopg.connect(outbox_url, autocommit=True) as connection:
         payload = Outbox(connection).add()
         connection.execute("UPDATE outbox SET merchant_id = %s", [merchant.id])
-        Relay(database, bus, CLOCK).run_once()
+        Relay(database, bus, SystemClock()).run_once()
     database.close()
     bus.close()
     (raw,) = queue.client.receive_message(QueueUrl=queue.url, WaitTimeSeconds=5)["Messages"]

@@ -17,13 +17,13 @@ import pytest
 
 from paywright.db import Database
 from paywright.errors import MerchantNotActive, WebhookEndpointLimitReached
+from paywright.event import EventType
 from paywright.events.entry import from_row
 from paywright.housekeeping import keep_house
 from paywright.ids import parse_typeid
 from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
 from paywright.webhooks.endpoints import MAX_ENDPOINTS, Endpoints, NewEndpoint
-from paywright.webhooks.filters import EVENT_TYPES
 from paywright.webhooks.message import Message, event_of
 from paywright.wiring import Platform
 from tests.api import Api, Reply
@@ -316,8 +316,8 @@ def test_wrong_fields_are_named(api: Api, fields: dict[str, Any], param: str) ->
 
 
 def test_every_type_and_group_of_events_can_be_asked_for(api: Api) -> None:
-    groups = sorted({f"{each.partition('.')[0]}.*" for each in EVENT_TYPES})
-    assert made(api, event_types=[*EVENT_TYPES, *groups])["event_types"] == [*EVENT_TYPES, *groups]
+    groups = sorted({f"{each.partition('.')[0]}.*" for each in EventType})
+    assert made(api, event_types=[*EventType, *groups])["event_types"] == [*EventType, *groups]
 
 
 def test_a_wrong_filter_is_told_what_there_is(api: Api) -> None:

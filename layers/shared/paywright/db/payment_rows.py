@@ -167,7 +167,9 @@ def waited(of: Payment, wait: Wait) -> Parameters:
 
 def recorded(after: Payment, record: Record) -> Parameters:
     """What is written beside every change."""
-    origin, event = record.origin, record.event
+    origin, (event, *more) = record.origin, record.events
+    assert len(more) <= 1, "the statement writes two events at most"
+    second = more[0] if more else None
     return {
         "now": after.updated_at,
         "journal_id": record.journal_id,
@@ -191,6 +193,10 @@ def recorded(after: Payment, record: Record) -> Parameters:
         "event_object_id": event.object_id,
         "event_sequence": event.sequence,
         "event_payload": event.payload,
+        "second_event_id": second and second.id,
+        "second_event_type": second and second.type,
+        "second_event_sequence": second and second.sequence,
+        "second_event_payload": second and second.payload,
     }
 
 

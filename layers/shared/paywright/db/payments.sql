@@ -180,9 +180,15 @@ journal AS (
 ), event AS (
     INSERT INTO outbox
         (id, merchant_id, livemode, type, object_id, sequence, payload, trace_id, created_at)
-    SELECT %(event_id)s, merchant_id, %(livemode)s, %(event_type)s, %(event_object_id)s,
-           %(event_sequence)s, %(event_payload)s::json, %(trace_id)s, %(now)s
-      FROM payment
+    SELECT each.id, merchant_id, %(livemode)s, each.type, %(event_object_id)s, each.sequence,
+           each.payload, %(trace_id)s, %(now)s
+      FROM payment,
+           (VALUES (%(event_id)s::uuid, %(event_type)s, %(event_sequence)s::integer,
+                    %(event_payload)s::json),
+                   (%(second_event_id)s::uuid, %(second_event_type)s,
+                    %(second_event_sequence)s::integer, %(second_event_payload)s::json))
+               AS each (id, type, sequence, payload)
+     WHERE each.id IS NOT NULL
 )
 
 -- name: complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 DECLINE_ABOVE = 80
@@ -32,6 +33,25 @@ class Assessment:
 
 UNAVAILABLE = Assessment(UNAVAILABLE_SCORE, ("scoring_unavailable",))
 """What a payment gets when it cannot be scored in time: accepted, and looked at later."""
+
+
+_FOR_REVIEW = frozenset(
+    {
+        *UNAVAILABLE.flags,
+        "card_highest_risk",
+        "card_elevated_risk",
+        "card_velocity_high",
+        "amount_very_large",
+    }
+)
+
+
+def needs_review(flags: Iterable[str]) -> bool:
+    """Whether somebody should look at a payment that was accepted with these flags.
+
+    Those that are left out are common and harmless by themselves.
+    """
+    return not _FOR_REVIEW.isdisjoint(flags)
 
 
 def assess(facts: Facts) -> Assessment:

@@ -14,6 +14,7 @@ import psycopg
 from paywright.clock import Clock
 from paywright.db.sql import load
 from paywright.errors import InvalidField, MerchantExists, UnknownCurrency
+from paywright.event import API_VERSION
 from paywright.fx.rates import MAX_SPREAD_BPS
 from paywright.ids import IdSource, typeid
 from paywright.money import Currency
@@ -22,7 +23,6 @@ from paywright.webhooks.urls import check_url
 
 _SQL = load(__file__)
 _EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s]{1,189}$")
-API_VERSION = "2026-11-01"
 
 
 @dataclass(frozen=True, slots=True)

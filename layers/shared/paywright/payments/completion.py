@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from paywright.clock import rfc3339
+from paywright.event import EventType, event_text
 from paywright.fees import CostPlan, FeePlan
+from paywright.fraud.rules import needs_review
 from paywright.fx.rates import Rate
-from paywright.ids import IdSource, typeid
+from paywright.ids import IdSource
 from paywright.ledger.postings import Journal
 from paywright.money import Money
 from paywright.payments.effects import Effect, Success, effect_of, refund_refused
@@ -24,18 +25,18 @@ CREATES = frozenset({Operation.AUTHORIZE, Operation.REFUND})
 """The operations that make an object: they answer 201."""
 
 _SUCCESS_EVENTS = {
-    Operation.CAPTURE: "payment.captured",
-    Operation.VOID: "payment.voided",
-    Operation.EXPIRE: "payment.expired",
-    Operation.REFUND: "refund.succeeded",
-    Operation.RETURN: "payment.failed",
-    Operation.REFUND_RETURN: "refund.failed",
+    Operation.CAPTURE: EventType.PAYMENT_CAPTURED,
+    Operation.VOID: EventType.PAYMENT_VOIDED,
+    Operation.EXPIRE: EventType.PAYMENT_EXPIRED,
+    Operation.REFUND: EventType.REFUND_SUCCEEDED,
+    Operation.RETURN: EventType.PAYMENT_FAILED,
+    Operation.REFUND_RETURN: EventType.REFUND_FAILED,
 }
 _FAILURE_EVENTS = {
-    Operation.AUTHORIZE: "payment.failed",
-    Operation.CAPTURE: "payment.capture_failed",
-    Operation.VOID: "payment.void_failed",
-    Operation.REFUND: "refund.failed",
+    Operation.AUTHORIZE: EventType.PAYMENT_FAILED,
+    Operation.CAPTURE: EventType.PAYMENT_CAPTURE_FAILED,
+    Operation.VOID: EventType.PAYMENT_VOID_FAILED,
+    Operation.REFUND: EventType.REFUND_FAILED,
 }
 
 
@@ -70,10 +71,11 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
     """Compute everything that T2 writes for an outcome; raise Refused where it is not allowed."""
     approved = isinstance(decided.outcome, Approved)
     effect = _success(payment, decided, around) if approved else _failure(payment, decided)
+    event_types = _event_types(effect.payment, decided.kind, approved=approved)
     after = replace(
         effect.payment,
         version=payment.version + 1,
-        sequence=payment.sequence + (decided.refund is None),
+        sequence=payment.sequence + (len(event_types) if decided.refund is None else 0),
         pending_reason=None,
         updated_at=around.now,
     )
@@ -104,7 +106,7 @@ def conclude(payment: Payment, decided: Decided, around: Circumstances) -> Compl
             journal=effect.journal,
             journal_id=decided.operation_id,
             kind=str(decided.kind) if approved else f"{decided.kind}_failed",
-            event_type=_event_type(after, decided.kind, approved=approved),
+            event_types=event_types,
             audit_action=f"{decided.kind}_{'succeeded' if approved else 'failed'}",
             changes=changes(payment, now_shown),
             origin=around.origin,
@@ -125,7 +127,7 @@ def record(
     journal: Journal,
     journal_id: UUID,
     kind: str,
-    event_type: str,
+    event_types: tuple[EventType, ...],
     audit_action: str,
     changes: str,
     origin: Origin,
@@ -135,27 +137,32 @@ def record(
 ) -> Record:
     """What is written beside a change of a payment, or of a refund of it.
 
-    `about_text` is that object as JSON, for whoever has it already.
+    Its `sequence` is that of the last event. `about_text` is that object as JSON, for whoever has
+    it already.
     """
     about: Payment | Refund = payment if refund is None else refund
-    event_id, audit_id, *entry_ids = ids.several(2 + len(journal))
-    head = to_json(
-        {
-            "id": typeid("evt", event_id),
-            "type": event_type,
-            "created_at": rfc3339(now),
-            "livemode": payment.livemode,
-            "sequence": about.sequence,
-        }
-    )
+    count = len(event_types)
+    audit_id, *others = ids.several(1 + count + len(journal))
     text = to_json(about.as_json()) if about_text is None else about_text
-    payload = f'{head[:-1]},"data":{{"object":{text}}}}}'
+
+    def event(number: int, event_type: EventType) -> Event:
+        event_id, sequence = others[number], about.sequence - count + 1 + number
+        payload = event_text(
+            event_id,
+            event_type,
+            created_at=now,
+            livemode=payment.livemode,
+            sequence=sequence,
+            about=text,
+        )
+        return Event(event_id, event_type, about.id, sequence, payload)
+
     return Record(
         journal_id=journal_id,
         journal_kind=kind,
         journal=journal,
-        entry_ids=tuple(entry_ids),
-        event=Event(event_id, event_type, about.id, about.sequence, payload),
+        entry_ids=tuple(others[count:]),
+        events=tuple(event(*each) for each in enumerate(event_types)),
         audit_id=audit_id,
         audit_action=audit_action,
         changes=changes,
@@ -220,10 +227,11 @@ def _failure(payment: Payment, decided: Decided) -> Effect:
     return Effect(after, ())
 
 
-def _event_type(after: Payment, kind: Operation, *, approved: bool) -> str:
+def _event_types(after: Payment, kind: Operation, *, approved: bool) -> tuple[EventType, ...]:
     if not approved:
-        return _FAILURE_EVENTS[kind]
-    if kind is Operation.AUTHORIZE:
-        captured = after.status is Status.CAPTURED
-        return "payment.captured" if captured else "payment.authorized"
-    return _SUCCESS_EVENTS[kind]
+        return (_FAILURE_EVENTS[kind],)
+    if kind is not Operation.AUTHORIZE:
+        return (_SUCCESS_EVENTS[kind],)
+    captured = after.status is Status.CAPTURED
+    done = EventType.PAYMENT_CAPTURED if captured else EventType.PAYMENT_AUTHORIZED
+    return (done, EventType.PAYMENT_REVIEW) if needs_review(after.fraud_flags) else (done,)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from uuid import UUID
 
 from paywright.errors import NotFound, PaymentNotRefundable, RefundExceedsCapture
+from paywright.event import EventType
 from paywright.ids import typeid
 from paywright.ledger import postings
 from paywright.payments.completion import changes, record
@@ -136,7 +137,7 @@ def _request(
         # The operation's own id is for the journal of its outcome.
         journal_id=made.id,
         kind="refund_requested",
-        event_type="refund.created",
+        event_types=(EventType.REFUND_CREATED,),
         audit_action="refund_requested",
         changes=changes(payment, after.as_json()),
         origin=Origin.of(caller.api_key_id, context),

@@ -123,7 +123,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is written beside every change of a payment: postings, an audit row, an event.
+    """What is written beside a change of a payment: postings, an audit row, one or two events.
 
     `changes` is JSON text: what was shown of the payment, and is now, wherever that differs.
     """
@@ -132,7 +132,7 @@ class Record:
     journal_kind: str
     journal: Journal
     entry_ids: tuple[UUID, ...]
-    event: Event
+    events: tuple[Event, ...]
     audit_id: UUID
     audit_action: str
     changes: str

@@ -6,6 +6,7 @@ that makes it and nowhere else; what is kept of that answer for replays is encry
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,9 +26,9 @@ from paywright.errors import (
     WebhookEndpointDisabled,
     WebhookEndpointLimitReached,
 )
+from paywright.event import API_VERSION, event_text
 from paywright.http.lists import Found, Page, found_of
 from paywright.ids import IdSource, typeid
-from paywright.merchants.create import API_VERSION
 from paywright.payments.models import Answer, Caller, RequestContext, to_json
 from paywright.webhooks.filters import TEST_EVENT
 from paywright.webhooks.secrets import new_secret
@@ -184,24 +185,23 @@ class Endpoints:
             row = _one(connection, "next_sequence", values)
             if not row["enabled"]:
                 raise WebhookEndpointDisabled
-            event = {
-                "id": typeid("evt", event_id),
-                "object": "event",
-                "type": TEST_EVENT,
-                "api_version": API_VERSION,
-                "created_at": rfc3339(values["now"]),
-                "livemode": caller.livemode,
-                "sequence": row["sequence"],
-                "data": {"object": shown_endpoint(row)},
-            }
+            event = event_text(
+                event_id,
+                TEST_EVENT,
+                created_at=values["now"],
+                livemode=caller.livemode,
+                sequence=row["sequence"],
+                about=to_json(shown_endpoint(row)),
+            )
             told = {
                 "event_id": event_id,
                 "event_type": TEST_EVENT,
                 "sequence": row["sequence"],
-                "payload": to_json(event),
+                "payload": event,
             }
             connection.execute(_SQL["tell"], {**values, **told})
-            return event
+            told_event: dict[str, Any] = json.loads(event)
+            return told_event
 
         parameters = {"id": endpoint_id, "entity_type": "webhook_endpoint"}
         return creations.write(caller, context, parameters, tell, action="test_sent")

@@ -4,23 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from paywright.event import EventType
+
 TEST_EVENT = "webhook_endpoint.test"
 """An event about an endpoint that goes to that one alone, whatever it wants."""
-
-EVENT_TYPES = (
-    "merchant.webhook_endpoint_disabled",
-    "payment.authorized",
-    "payment.captured",
-    "payment.capture_failed",
-    "payment.expired",
-    "payment.failed",
-    "payment.void_failed",
-    "payment.voided",
-    "refund.created",
-    "refund.failed",
-    "refund.succeeded",
-)
-"""All that there are for those who ask for them."""
 
 MAX_FILTERS = 50
 
@@ -40,9 +27,9 @@ def wants(event_types: Iterable[str], event_type: str) -> bool:
 
 def check_filter(pattern: str) -> str:
     """The filter as it is given; raise NoSuchEvents for one that no known type of event matches."""
-    if any(wants((pattern,), event_type) for event_type in EVENT_TYPES):
+    if any(wants((pattern,), event_type) for event_type in EventType):
         return pattern
-    groups = dict.fromkeys(f"{event_type.partition('.')[0]}.*" for event_type in EVENT_TYPES)
+    groups = dict.fromkeys(f"{event_type.partition('.')[0]}.*" for event_type in EventType)
     raise NoSuchEvents(
-        f"no event is of this type; there are *, {', '.join(groups)} and {', '.join(EVENT_TYPES)}"
+        f"no event is of this type; there are *, {', '.join(groups)} and {', '.join(EventType)}"
     )

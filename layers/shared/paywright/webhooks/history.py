@@ -45,7 +45,7 @@ class Deliveries:
         self._ids = ids
 
     def page(self, caller: Caller, page: Page) -> Found:
-        """A page whose filters are `endpoint_id`, `event_id` and `status`."""
+        """A page whose filters are `webhook_endpoint_id`, `event_id` and `status`."""
         parameters = page.parameters() | _of(caller)
         rows = self._database.all(_SQL["newer" if page.is_backwards else "older"], parameters)
         return found_of(rows)
@@ -110,7 +110,7 @@ class Deliveries:
             resent = int(row["resent"]) if row else 0
             return {
                 "object": "webhook_resend",
-                "endpoint_id": typeid("whe", endpoint_id),
+                "webhook_endpoint_id": typeid("whe", endpoint_id),
                 "since": rfc3339(since),
                 "resent": resent,
                 "has_more": resent == MOST_RESENT,
@@ -144,7 +144,7 @@ def shown_delivery(row: Mapping[str, Any]) -> dict[str, Any]:
         "id": typeid("whd", row["id"]),
         "object": "webhook_delivery",
         "event_id": typeid("evt", row["event_id"]),
-        "endpoint_id": typeid("whe", row["endpoint_id"]),
+        "webhook_endpoint_id": typeid("whe", row["endpoint_id"]),
         "status": row["status"],
         "attempts": row["attempts"],
         "last_attempt_at": None if attempted_at is None else rfc3339(attempted_at),
@@ -159,7 +159,7 @@ def shown_delivery(row: Mapping[str, Any]) -> dict[str, Any]:
 def _shown_attempt(row: Mapping[str, Any], delivery_id: str, *, livemode: bool) -> dict[str, Any]:
     return {
         "object": "webhook_attempt",
-        "delivery_id": delivery_id,
+        "webhook_delivery_id": delivery_id,
         "number": row["number"],
         "status_code": row["status_code"],
         "error": row["error"],

@@ -5,7 +5,7 @@ last_response_code, last_error, created_at
 -- fragment: matches
 livemode = %(livemode)s
 AND created_at >= %(created_from)s AND created_at < %(created_until)s
-AND (%(endpoint_id)s::uuid IS NULL OR endpoint_id = %(endpoint_id)s)
+AND (%(webhook_endpoint_id)s::uuid IS NULL OR endpoint_id = %(webhook_endpoint_id)s)
 AND (%(event_id)s::uuid IS NULL OR event_id = %(event_id)s)
 AND (%(status)s::text IS NULL OR status = %(status)s)
 AS matches

@@ -11,9 +11,10 @@ from uuid import UUID
 from paywright import db
 from paywright.clock import Clock
 from paywright.db.connection import Row, with_retries
+from paywright.event import EventType
 from paywright.ids import IdSource, typeid
 from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
-from paywright.webhooks.disabled import EVENT_TYPE, disabled_event
+from paywright.webhooks.disabled import disabled_event
 from paywright.webhooks.filters import wants
 from paywright.webhooks.health import (
     BROKEN_AFTER,
@@ -163,7 +164,7 @@ class PostgresDeliveryStore:
             "sequence": endpoint.sequence,
             "reason": reason,
             "event_id": event_id,
-            "event_type": EVENT_TYPE,
+            "event_type": EventType.ENDPOINT_DISABLED,
             "payload": disabled_event(event_id, reason, last, now),
             "now": now,
         }
