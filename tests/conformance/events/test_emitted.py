@@ -130,6 +130,10 @@ def test_a_payment_that_is_flagged_for_review_says_so_after_it_is_accepted(
 def test_common_flags_are_no_reason_for_a_review(api: Api, owner: psycopg.Connection[Any]) -> None:
     assert api.pay(api.card(), 5_000_00).json["fraud_flags"] == ["amount_large"]
     assert [event.type for event in sent(owner)] == ["payment.captured"]
+    busy = api.card()
+    flags = [api.pay(busy, 100).json["fraud_flags"] for _ in range(102)]
+    assert flags[-1] == ["card_velocity_high"]
+    assert {event.type for event in sent(owner)} == {"payment.captured"}
 
 
 def test_a_payment_that_could_not_be_scored_is_for_review(
