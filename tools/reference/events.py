@@ -14,6 +14,7 @@ from paywright.payments.models import RefundStatus
 from paywright.payments.states import CaptureMethod, Status
 from tools.reference.objects import CURSOR, PAYMENT, REFUND, HasMore, Url
 from tools.reference.schemas import Schemas
+from tools.reference.webhook_objects import ENDPOINT
 
 Schema = dict[str, Any]
 
@@ -91,6 +92,7 @@ _ABOUT: Final[dict[EventType, Any]] = {
     },
     EventType.REFUND_SUCCEEDED: REFUND,
     EventType.ENDPOINT_DISABLED: _ENDPOINT,
+    EventType.ENDPOINT_TEST: ENDPOINT,
 }
 _SECOND: Final = (EventType.PAYMENT_REVIEW, EventType.REFUND_SUCCEEDED, EventType.REFUND_FAILED)
 

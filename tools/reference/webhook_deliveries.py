@@ -9,10 +9,10 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from paywright import errors
+from paywright.events.objects import EndpointId, EventId
 from tools.reference import queries
 from tools.reference.objects import HasMore, Livemode, Timestamp, Url, id_pattern
 from tools.reference.operation import Body, Operation
-from tools.reference.webhook_objects import EndpointId, EventId
 
 DeliveryId = Annotated[str, Field(pattern=id_pattern("whd"))]
 StatusCode = Annotated[int | None, Field(description="Null where there was no answer.")]

@@ -7,34 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from tools.reference.objects import Livemode, Timestamp, id_pattern
-
-EndpointId = Annotated[str, Field(pattern=id_pattern("whe"))]
-EventId = Annotated[str, Field(pattern=id_pattern("evt"))]
-
-
-class WebhookEndpoint(TypedDict):
-    """A URL to which events are sent."""
-
-    id: EndpointId
-    object: Literal["webhook_endpoint"]
-    url: str
-    event_types: Annotated[
-        list[str],
-        Field(description="Types of events, `payment.*` for a group of them, `*` for all."),
-    ]
-    enabled: bool
-    description: str | None
-    api_version: Annotated[str, Field(description="Of the events' form.")]
-    disabled_reason: Annotated[str | None, Field(description="For people; null when enabled.")]
-    disabled_at: Timestamp | None
-    previous_secret_expires_at: Annotated[
-        Timestamp | None,
-        Field(description="Until when the secret before the present one signs as well."),
-    ]
-    created_at: Timestamp
-    updated_at: Timestamp
-    livemode: Livemode
+from paywright.events.objects import EndpointId, Livemode, Timestamp, WebhookEndpoint
 
 
 class WebhookEndpointWithSecret(WebhookEndpoint):
@@ -59,25 +32,6 @@ class WebhookEndpointList(TypedDict):
     has_more: bool
     next_cursor: EndpointId | None
     data: list[WebhookEndpoint]
-
-
-class TestEventData(TypedDict):
-    """What the event is about."""
-
-    object: WebhookEndpoint
-
-
-class TestEvent(TypedDict):
-    """An event that goes to one endpoint, to try it out."""
-
-    id: EventId
-    object: Literal["event"]
-    type: Literal["webhook_endpoint.test"]
-    api_version: Annotated[str, Field(description="Of the event's form.")]
-    created_at: Timestamp
-    livemode: Livemode
-    sequence: Annotated[int, Field(ge=1, description="Counts the events about this endpoint.")]
-    data: TestEventData
 
 
 class WebhookPeriod(TypedDict):
@@ -147,16 +101,6 @@ DELETED: Final[DeletedWebhookEndpoint] = {
     "id": ENDPOINT["id"],
     "object": "webhook_endpoint",
     "deleted": True,
-}
-TEST_EVENT: Final[TestEvent] = {
-    "id": "evt_01kaqdb8k2e4t9v5n7q1c3x6mz",
-    "object": "event",
-    "type": "webhook_endpoint.test",
-    "api_version": "2026-11-01",
-    "created_at": "2026-11-22T20:20:26.850Z",
-    "livemode": False,
-    "sequence": 1,
-    "data": {"object": ENDPOINT},
 }
 STATS: Final[WebhookEndpointStats] = {
     "object": "webhook_endpoint_stats",

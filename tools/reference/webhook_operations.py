@@ -7,10 +7,14 @@ from types import ModuleType
 from typing import Final
 
 from paywright import errors
+from paywright.event import EventType
+from paywright.events.catalogue import WebhookEndpointTest
+from paywright.events.objects import WebhookEndpoint
 from paywright.webhooks.endpoints import API_VERSIONS
 from paywright.webhooks.urls import MAX_LENGTH
 from tools.reference import objects, queries
 from tools.reference import webhook_objects as shown
+from tools.reference.events import example
 from tools.reference.operation import Body, Operation, Schema
 
 _LIMITS: Final[Mapping[str, Schema]] = {
@@ -60,7 +64,7 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
         f"GET {one}": Operation(
             routes.get_webhook_endpoint,
             200,
-            shown.WebhookEndpoint,
+            WebhookEndpoint,
             shown.ENDPOINT,
             (errors.NotFound,),
             id_prefix="whe",
@@ -68,7 +72,7 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
         f"PATCH {one}": Operation(
             routes.update_webhook_endpoint,
             200,
-            shown.WebhookEndpoint,
+            WebhookEndpoint,
             shown.ENDPOINT,
             (errors.NotFound,),
             Body(
@@ -108,8 +112,8 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
         f"POST {one}/test": Operation(
             routes.test_webhook_endpoint,
             201,
-            shown.TestEvent,
-            shown.TEST_EVENT,
+            WebhookEndpointTest,
+            example(EventType.ENDPOINT_TEST),
             (errors.NotFound, errors.WebhookEndpointDisabled),
             Body(routes.TestWebhookEndpoint, {"a test": {}}, required=False),
             "whe",

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     REFUND_FAILED = "refund.failed"
     REFUND_SUCCEEDED = "refund.succeeded"
     ENDPOINT_DISABLED = "merchant.webhook_endpoint_disabled"
+    ENDPOINT_TEST = "webhook_endpoint.test"
 
 
 def event_text(

@@ -18,12 +18,14 @@ import pytest
 from paywright.db import Database
 from paywright.errors import MerchantNotActive, WebhookEndpointLimitReached
 from paywright.event import EventType
+from paywright.events.catalogue import Event
 from paywright.events.entry import from_row
 from paywright.housekeeping import keep_house
 from paywright.ids import parse_typeid
 from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
 from paywright.webhooks.endpoints import MAX_ENDPOINTS, Endpoints, NewEndpoint
+from paywright.webhooks.filters import EVENT_TYPES
 from paywright.webhooks.message import Message, event_of
 from paywright.wiring import Platform
 from tests.api import Api, Reply
@@ -295,6 +297,7 @@ def test_lists_are_paged_and_filtered(api: Api) -> None:
         ({"event_types": ["payment.capture*"]}, "event_types.0"),
         ({"event_types": ["*.captured"]}, "event_types.0"),
         ({"event_types": [""]}, "event_types.0"),
+        ({"event_types": ["webhook_endpoint.*"]}, "event_types.0"),  # sent without being asked for
         ({"event_types": ["payment.captured\x00"]}, "event_types.0"),
         ({"event_types": [None]}, "event_types.0"),
         ({"description": "x" * 501}, "description"),
@@ -316,8 +319,8 @@ def test_wrong_fields_are_named(api: Api, fields: dict[str, Any], param: str) ->
 
 
 def test_every_type_and_group_of_events_can_be_asked_for(api: Api) -> None:
-    groups = sorted({f"{each.partition('.')[0]}.*" for each in EventType})
-    assert made(api, event_types=[*EventType, *groups])["event_types"] == [*EventType, *groups]
+    groups = sorted({f"{each.partition('.')[0]}.*" for each in EVENT_TYPES})
+    assert made(api, event_types=[*EVENT_TYPES, *groups])["event_types"] == [*EVENT_TYPES, *groups]
 
 
 def test_a_wrong_filter_is_told_what_there_is(api: Api) -> None:
@@ -483,6 +486,7 @@ def test_a_test_event_goes_the_way_of_all_events_to_one_endpoint(api: Api, owner
     row = rows.fetchone()
     assert row is not None
     assert row["payload"] == replies[0].text
+    assert Event.model_validate_json(row["payload"]).root.type is EventType.ENDPOINT_TEST
     assert event["type"] == row["type"] == "webhook_endpoint.test"
     assert event["data"]["object"] == api.get(f"{PATH}/{wanted['id']}").json
     entry = from_row(row)

@@ -20,6 +20,7 @@ from paywright.events.objects import (
     Payment,
     Refund,
     Timestamp,
+    WebhookEndpoint,
 )
 
 
@@ -142,6 +143,19 @@ class MerchantWebhookEndpointDisabled(_Form):
     data: DisabledEndpointData
 
 
+class EndpointData(TypedDict):
+    """What an event about an endpoint as it is carries."""
+
+    object: WebhookEndpoint
+
+
+class WebhookEndpointTest(_Form):
+    """Asked for, to try an endpoint out; it goes to that one alone."""
+
+    type: Literal[EventType.ENDPOINT_TEST]
+    data: EndpointData
+
+
 class Event(
     RootModel[
         Annotated[
@@ -156,7 +170,8 @@ class Event(
             | RefundCreated
             | RefundFailed
             | RefundSucceeded
-            | MerchantWebhookEndpointDisabled,
+            | MerchantWebhookEndpointDisabled
+            | WebhookEndpointTest,
             Field(discriminator="type"),
         ]
     ]
@@ -177,5 +192,6 @@ MODELS: Final[dict[EventType, type[BaseModel]]] = {
     EventType.REFUND_FAILED: RefundFailed,
     EventType.REFUND_SUCCEEDED: RefundSucceeded,
     EventType.ENDPOINT_DISABLED: MerchantWebhookEndpointDisabled,
+    EventType.ENDPOINT_TEST: WebhookEndpointTest,
 }
 """The model of each type, in the order in which they are shown."""

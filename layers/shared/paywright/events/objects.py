@@ -135,6 +135,30 @@ class Refund(TypedDict):
     livemode: Livemode
 
 
+class WebhookEndpoint(TypedDict):
+    """A URL to which events are sent."""
+
+    id: EndpointId
+    object: Literal["webhook_endpoint"]
+    url: str
+    event_types: Annotated[
+        list[str],
+        Field(description="Types of events, `payment.*` for a group of them, `*` for all."),
+    ]
+    enabled: bool
+    description: str | None
+    api_version: Annotated[str, Field(description="Of the events' form.")]
+    disabled_reason: Annotated[str | None, Field(description="For people; null when enabled.")]
+    disabled_at: Timestamp | None
+    previous_secret_expires_at: Annotated[
+        Timestamp | None,
+        Field(description="Until when the secret before the present one signs as well."),
+    ]
+    created_at: Timestamp
+    updated_at: Timestamp
+    livemode: Livemode
+
+
 class DisabledEndpoint(TypedDict):
     """A webhook endpoint that Paywright itself disabled, with what helps to put it right."""
 

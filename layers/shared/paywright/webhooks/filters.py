@@ -6,8 +6,11 @@ from collections.abc import Iterable
 
 from paywright.event import EventType
 
-TEST_EVENT = "webhook_endpoint.test"
+TEST_EVENT = EventType.ENDPOINT_TEST
 """An event about an endpoint that goes to that one alone, whatever it wants."""
+
+EVENT_TYPES = tuple(each for each in EventType if each is not TEST_EVENT)
+"""All that there are for those who ask for them."""
 
 MAX_FILTERS = 50
 
@@ -27,9 +30,9 @@ def wants(event_types: Iterable[str], event_type: str) -> bool:
 
 def check_filter(pattern: str) -> str:
     """The filter as it is given; raise NoSuchEvents for one that no known type of event matches."""
-    if any(wants((pattern,), event_type) for event_type in EventType):
+    if any(wants((pattern,), event_type) for event_type in EVENT_TYPES):
         return pattern
-    groups = dict.fromkeys(f"{event_type.partition('.')[0]}.*" for event_type in EventType)
+    groups = dict.fromkeys(f"{event_type.partition('.')[0]}.*" for event_type in EVENT_TYPES)
     raise NoSuchEvents(
-        f"no event is of this type; there are *, {', '.join(groups)} and {', '.join(EventType)}"
+        f"no event is of this type; there are *, {', '.join(groups)} and {', '.join(EVENT_TYPES)}"
     )
