@@ -42,6 +42,7 @@ class Aws:
         self.endpoint_url = endpoint_url
         self.region = region
         self._exits = AsyncExitStack()
+        self._new_client: Callable[[str], Any]
 
     async def __aenter__(self) -> Self:
         session = get_session()
@@ -58,6 +59,7 @@ class Aws:
             "config": config,
             **_credentials(os.environ),
         }
+        self._new_client = lambda name: session.create_client(name, **options)
         async with AsyncExitStack() as exits:
             for name in ("sqs", "events", "scheduler"):
                 client = await exits.enter_async_context(session.create_client(name, **options))
@@ -76,6 +78,10 @@ class Aws:
         trace: TracebackType | None,
     ) -> None:
         await self._exits.aclose()
+
+    def ses(self) -> Any:
+        """An async context manager of a client of SES, which few need: its model takes a while."""
+        return self._new_client("ses")
 
     async def fires_schedules(self) -> bool:
         """Return whether the endpoint is a MiniStack that fires the schedules it stores.

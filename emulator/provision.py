@@ -1,4 +1,4 @@
-"""Makes what the template declares on the AWS endpoint: queues, buses, rules and schedules.
+"""Makes what the template declares on the AWS endpoint: queues, buses, rules, schedules, senders.
 
 Repeating it changes nothing, or only what the template changed; nothing is ever deleted, since the
 endpoint may hold what an operator made.
@@ -37,6 +37,8 @@ async def provision(app: Application, aws: Aws) -> None:
         for group in app.schedule_groups:
             await _create(aws.scheduler.create_schedule_group(Name=group))
         await asyncio.gather(*(_put_schedule(schedule, app, aws) for schedule in app.schedules))
+    if app.email_identities:
+        await _verify(app.email_identities, aws)
 
 
 async def _endpoint_fires(app: Application, aws: Aws) -> bool:
@@ -50,6 +52,19 @@ async def _endpoint_fires(app: Application, aws: Aws) -> bool:
         aws.endpoint_url,
     )
     return True
+
+
+async def _verify(identities: Sequence[str], aws: Aws) -> None:
+    """Make the identities that mail is sent from: an emulator takes them for verified at once."""
+    async with aws.ses() as ses:
+        for identity in identities:
+            try:
+                if "@" in identity:
+                    await ses.verify_email_identity(EmailAddress=identity)
+                else:
+                    await ses.verify_domain_identity(Domain=identity)
+            except ClientError as error:  # an endpoint may be one of queues only
+                _LOG.warning("no mail can be sent from %s: %s", identity, error)
 
 
 def _dead_letters_first(queues: Sequence[Queue]) -> Iterable[list[Queue]]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from emulator.aws_server import EDITION, events, validation
+from emulator.aws_server import EDITION, events, mail, validation
 from emulator.aws_server.versions import Version
 
 _RULE_CHANGES = frozenset(
@@ -51,6 +51,9 @@ def application(schedules: Version) -> Any:
         lambda _method, headers: headers.get("x-amz-target", "") in _RULE_CHANGES,
     )
     _note_changes(scheduler, schedules, lambda method, _headers: method != "GET")
+    ses: Any = import_module("ministack.services.ses")
+    mail.adapt(ses)
+    _note_changes(ses, Version(), lambda method, _headers: method == "POST")
     return import_module("ministack.app").app
 
 

@@ -16,6 +16,7 @@ BUS = "AWS::Events::EventBus"
 RULE = "AWS::Events::Rule"
 SCHEDULE = "AWS::Scheduler::Schedule"
 SCHEDULE_GROUP = "AWS::Scheduler::ScheduleGroup"
+EMAIL_IDENTITY = "AWS::SES::EmailIdentity"
 MAPPING = "AWS::Lambda::EventSourceMapping"
 ALIAS = "AWS::Lambda::Alias"
 VERSION = "AWS::Lambda::Version"
@@ -75,6 +76,10 @@ PROPERTIES: dict[str, frozenset[str]] = {
         ScheduleExpressionTimezone StartDate State Target ActionAfterCompletion"""
     ),
     SCHEDULE_GROUP: frozenset({"Name", "Tags"}),
+    EMAIL_IDENTITY: _words(
+        """ConfigurationSetAttributes DkimAttributes DkimSigningAttributes EmailIdentity
+        FeedbackAttributes MailFromAttributes Tags"""
+    ),
     ALIAS: _words(
         """Description FunctionName FunctionVersion Name ProvisionedConcurrencyConfig
         RoutingConfig"""
@@ -155,8 +160,8 @@ IGNORED_SERVICES = _words(
 
 IGNORED_TYPES = _words(
     """AWS::ApiGatewayV2::ApiMapping AWS::ApiGatewayV2::DomainName AWS::Events::EventBusPolicy
-    AWS::Lambda::Permission AWS::SES::ConfigurationSet AWS::SES::EmailIdentity AWS::SNS::Topic
-    AWS::SNS::TopicPolicy AWS::SQS::QueuePolicy"""
+    AWS::Lambda::Permission AWS::SES::ConfigurationSet AWS::SNS::Topic AWS::SNS::TopicPolicy
+    AWS::SQS::QueuePolicy"""
 )
 
 GLOBALS = {"Function": FUNCTION, "HttpApi": HTTP_API, "LayerVersion": LAYER}

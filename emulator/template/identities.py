@@ -126,6 +126,11 @@ def _schedule_group(logical_id: str, properties: Properties, place: Place) -> Id
     return Identity(name, name, place.arn("scheduler", f"schedule-group/{name}"))
 
 
+def _email_identity(_logical_id: str, properties: Properties, place: Place) -> Identity:
+    name = properties.required_text("EmailIdentity")
+    return Identity(name, name, place.arn("ses", f"identity/{name}"))
+
+
 def _mapping(logical_id: str, _properties: Properties, place: Place) -> Identity:
     uuid = opaque_id(f"{place.stack_name}/{logical_id}", 32)
     uuid = "-".join((uuid[:8], uuid[8:12], uuid[12:16], uuid[16:20], uuid[20:]))
@@ -172,6 +177,7 @@ _BY_KIND: dict[str, Identify] = {
     "AWS::Events::Rule": _rule,
     "AWS::Scheduler::Schedule": _schedule,
     "AWS::Scheduler::ScheduleGroup": _schedule_group,
+    "AWS::SES::EmailIdentity": _email_identity,
     "AWS::Lambda::EventSourceMapping": _mapping,
     "AWS::IAM::Role": _role,
     "AWS::Logs::LogGroup": _log_group,

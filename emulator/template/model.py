@@ -258,6 +258,7 @@ class Application:
     rules: tuple[Rule, ...]
     schedules: tuple[Schedule, ...]
     schedule_groups: tuple[str, ...] = ()
+    email_identities: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -268,5 +269,6 @@ class Application:
             "buses": self.buses,
             "rules": self.rules,
             "schedules": self.schedules,
+            "senders of mail": self.email_identities,
         }
         return [kind for kind, found in kinds.items() if found]

@@ -16,7 +16,7 @@ from emulator.template.model import Application, Function, Queue
 from emulator.template.properties import Properties
 from emulator.template.queues import Mappings, queues
 from emulator.template.references import tell_others
-from emulator.template.rules import Timetable, buses, schedule_groups
+from emulator.template.rules import Timetable, buses, email_identities, schedule_groups
 from emulator.template.source import Map
 from emulator.template.stack import Resource, Stack
 
@@ -56,7 +56,7 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
     known_queues = queues(stack)
     _leave_out_lost(stack, sources.mappings, known_queues)
     http_apis, known_buses = sources.apis.build(), buses(stack)
-    groups = schedule_groups(stack)
+    groups, identities = schedule_groups(stack), email_identities(stack)
     tell_others(stack)
     qualifiers.tell(stack, functions, sources.timetable.rules, sources.timetable.schedules)
     app = Application(
@@ -71,6 +71,7 @@ def _load(path: Path, parameters: Mapping[str, str], place: Place) -> Applicatio
         rules=tuple(sources.timetable.rules),
         schedules=tuple(sources.timetable.schedules),
         schedule_groups=groups,
+        email_identities=identities,
         warnings=tuple(dict.fromkeys(stack.warnings)),
     )
     if stack.errors and not functions:

@@ -29,6 +29,11 @@ def schedule_groups(stack: Stack) -> tuple[str, ...]:
     return tuple(resource.identity.name for resource in stack.of_kind(catalogue.SCHEDULE_GROUP))
 
 
+def email_identities(stack: Stack) -> tuple[str, ...]:
+    """Return the addresses and domains that mail is sent from."""
+    return tuple(resource.identity.name for resource in stack.of_kind(catalogue.EMAIL_IDENTITY))
+
+
 @dataclass
 class Timetable:
     """Gathers rules and schedules from resources and from functions' events."""

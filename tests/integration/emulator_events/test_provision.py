@@ -188,3 +188,25 @@ async def test_a_schedule_that_the_endpoint_refuses_is_left_out(
     await provision(app, aws)
     assert await depth(aws, app.queues[0].name) == 0, "the rest is made"
     assert f"{app.schedules[0].name} is left out: The EndDate you specify" in caplog.text
+
+
+async def test_senders_of_mail_are_verified(aws: Aws, load_app: LoadApp) -> None:
+    app = load_app("""
+  Address:
+    Type: AWS::SES::EmailIdentity
+    Properties: {EmailIdentity: !Sub "${P}@example.com"}
+  Domain:
+    Type: AWS::SES::EmailIdentity
+    Properties: {EmailIdentity: !Sub "${P}.example.com"}
+""")
+    assert app.kinds_on_endpoint == ["senders of mail"]
+    for _ in range(2):
+        await provision(app, aws)
+    prefix = app.email_identities[0].partition("@")[0]
+    async with aws.ses() as ses:
+        for sender in (f"{prefix}@example.com", f"anybody@{prefix}.example.com"):
+            await ses.send_email(
+                Source=sender,
+                Destination={"ToAddresses": ["ada@example.com"]},
+                Message={"Subject": {"Data": "s"}, "Body": {"Text": {"Data": "t"}}},
+            )
