@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cli.database import Logins
 
 _PREFERRED_PORTS = frozenset({3000, 3001, 3002, 4566, 54_320, 63_790})
+_SENDER = "notifications@paywright.example"  # its mail stays here: `paywright mail list`
 _RESTARTS, _RESTARTS_WITHIN_S = 5, 60.0
 
 
@@ -173,6 +174,7 @@ class System:
             "ValkeyUrl": _near_url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
             "WebhookAllowPrivateAddresses": "true",
+            "NotificationsFrom": _SENDER,
             "FxRateMaxAgeH": str(10 * 365 * 24),  # the bundled rates are as old as their package
             "ClockFile": str(self._home.clock_file),
             "LogLevel": os.environ.get("LOG_LEVEL", "INFO"),

@@ -19,6 +19,8 @@ from paywright.errors import CardRefused, ProcessorUnavailable
 from paywright.http.fields import Metadata, RequestModel, ShortText
 from paywright.http.messages import Request
 from paywright.merchants.profile import profile
+from paywright.notifications.preferences import ChangeNotifications
+from paywright.notifications.preferences import change as change_notifications
 from paywright.payments.models import Answer, Caller, RequestContext
 from paywright.processors.base import CardInvalid, Unavailable, Unknown
 from paywright.wiring import platform
@@ -101,20 +103,31 @@ class UpdateMerchant(RequestModel):
     """The body of PATCH /v1/merchants/me: what is left out stays as it is."""
 
     webhook_url: str | None = Field(default_factory=lambda: None)
+    notifications: ChangeNotifications | None = None
 
 
 @app.patch("/v1/merchants/me")
 async def update_profile(raw: fastapi.Request) -> fastapi.Response:
-    """Have webhooks sent to a URL, the simple way; null ends it."""
+    """Have webhooks sent to a URL, the simple way (null ends it); choose e-mails."""
 
     def service(request: Request, caller: Caller, context: RequestContext) -> Answer:
-        body = request.parse(UpdateMerchant)
+        body, wired = request.parse(UpdateMerchant), platform()
         made = {}
         if "webhook_url" in body.model_fields_set:
             endpoints = webhook_routes.endpoints()
             secret = endpoints.set_profile_url(caller, body.webhook_url, context)
             made = {} if secret is None else {"webhook_secret": secret}
-        return shown(profile(platform().database, platform().pii_key, caller) | made)
+        if body.notifications is not None:
+            change_notifications(
+                wired.database,
+                caller,
+                body.notifications,
+                context,
+                pii_key=wired.pii_key,
+                clock=wired.clock,
+                ids=wired.ids,
+            )
+        return shown(profile(wired.database, wired.pii_key, caller) | made)
 
     return await serve(raw, service)
 

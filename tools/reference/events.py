@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from paywright.event import API_VERSION, EventType
 from paywright.events.catalogue import Event
-from paywright.events.objects import DisabledEndpoint, EventId, Payment, Refund
+from paywright.events.objects import ApiKey, DisabledEndpoint, EventId, Payment, Refund
 from paywright.payments.models import RefundStatus
 from paywright.payments.states import CaptureMethod, Status
 from tools.reference.objects import CURSOR, PAYMENT, REFUND, HasMore, Url
@@ -55,6 +55,13 @@ _ENDPOINT: Final[DisabledEndpoint] = {
     "last_status_code": 410,
     "last_error": None,
 }
+_API_KEY: Final[ApiKey] = {
+    "id": "key_01kaqcs7q2f8s0v4m6d9x3h5tb",
+    "object": "api_key",
+    "last_four": "x7Qe",
+    "created_at": "2026-11-22T20:15:05.233Z",
+    "livemode": False,
+}
 _ABOUT: Final[dict[EventType, Any]] = {
     EventType.PAYMENT_AUTHORIZED: _HELD,
     EventType.PAYMENT_CAPTURED: PAYMENT,
@@ -91,6 +98,7 @@ _ABOUT: Final[dict[EventType, Any]] = {
         "failure_message": "expired_or_canceled_card",
     },
     EventType.REFUND_SUCCEEDED: REFUND,
+    EventType.API_KEY_CREATED: _API_KEY,
     EventType.ENDPOINT_DISABLED: _ENDPOINT,
     EventType.ENDPOINT_TEST: ENDPOINT,
 }

@@ -197,6 +197,20 @@ class PaymentMethod(TypedDict):
     livemode: Livemode
 
 
+class Notifications(TypedDict):
+    """Which e-mails a merchant gets, and where."""
+
+    email: Annotated[
+        str | None, Field(description="Where they go; null is the merchant's own address.")
+    ]
+    endpoint_disabled: Annotated[
+        bool, Field(description="A webhook endpoint was switched off, since it takes no events.")
+    ]
+    dispute_opened: bool
+    settlement_ready: bool
+    api_key_created: bool
+
+
 class Merchant(TypedDict):
     """The merchant whose API key is used."""
 
@@ -213,6 +227,7 @@ class Merchant(TypedDict):
     webhook_secret: NotRequired[
         Annotated[str, Field(description="Only in the answer that made the endpoint.")]
     ]
+    notifications: Notifications
     created_at: Timestamp
     livemode: Livemode
 
@@ -399,6 +414,13 @@ MERCHANT: Final[Merchant] = {
     "fx_spread_bps": 0,
     "status": "active",
     "webhook_url": "https://shop.example.com/webhooks",
+    "notifications": {
+        "email": None,
+        "endpoint_disabled": True,
+        "dispute_opened": True,
+        "settlement_ready": True,
+        "api_key_created": True,
+    },
     "created_at": "2026-11-22T20:10:36.745Z",
     "livemode": False,
 }

@@ -137,6 +137,9 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
                 {
                     "send webhooks": {"webhook_url": "https://shop.example.com/webhooks"},
                     "send none": {"webhook_url": None},
+                    "choose e-mails": {
+                        "notifications": {"email": "ops@example.com", "settlement_ready": False}
+                    },
                 },
                 takes_key=False,
                 limits={"webhook_url": {"maxLength": MAX_LENGTH}},

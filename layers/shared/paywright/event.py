@@ -32,6 +32,7 @@ class EventType(StrEnum):
     REFUND_CREATED = "refund.created"
     REFUND_FAILED = "refund.failed"
     REFUND_SUCCEEDED = "refund.succeeded"
+    API_KEY_CREATED = "merchant.api_key_created"
     ENDPOINT_DISABLED = "merchant.webhook_endpoint_disabled"
     ENDPOINT_TEST = "webhook_endpoint.test"
 

@@ -61,6 +61,11 @@ class Settings(BaseSettings):
     webhook_timeout_s: float = Field(default=10, gt=0, le=10)
     webhook_allow_private_addresses: bool = False
 
+    notifications_from: str | None = Field(
+        default=None, description="The address that e-mails to merchants are sent from."
+    )
+    notifications_queue_url: str | None = None
+
     processor_timeout_s: float = Field(default=5, gt=0, le=20)
     processor_costs: tuple[CostPlan, ...] = Field(
         default=SIMULATED_COSTS,

@@ -11,6 +11,7 @@ import pytest
 from emulator.template.model import Application, Function
 from emulator.template.parse import load
 from emulator.template.source import Map, read
+from paywright.notifications.letters import KIND_OF
 from paywright.settings import Settings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -90,21 +91,23 @@ OWN_VARIABLES = {
     },
     "webhook": WEBHOOKS,
     "webhook_due": WEBHOOKS,
+    "notifications": {"NOTIFICATIONS_FROM", "NOTIFICATIONS_QUEUE_URL"},
     "relay": {"EVENT_BUS_NAME"},
     "ledger": set(),
     "housekeeping": {"PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S", *RATES},
 }
 LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
+CONSUMING = {
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ChangeMessageVisibility",
+}
 OWN_ACTIONS = {
     "relay": {"events:PutEvents"},
-    "webhook": {
-        "sqs:ReceiveMessage",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:ChangeMessageVisibility",
-        "sqs:SendMessage",
-    },
+    "webhook": CONSUMING | {"sqs:SendMessage"},
     "webhook_due": {"sqs:SendMessage"},
+    "notifications": CONSUMING | {"ses:SendEmail"},
 }
 # Network interfaces of functions in a VPC exist before anything can name them: AWS's own policy.
 MANAGED_POLICIES = {
@@ -251,7 +254,7 @@ def test_nothing_is_seen_twice_while_it_is_worked_on(
 
 
 def test_events_go_to_the_webhook_queue(app: Application) -> None:
-    (rule,) = app.rules
+    (rule,) = (rule for rule in app.rules if rule.name == "webhook-delivery")
     assert rule.bus_name == "payment-events"
     assert rule.pattern == {
         "source": ["paywright"],
@@ -264,6 +267,42 @@ def test_events_go_to_the_webhook_queue(app: Application) -> None:
     arns = {queue.name: queue.arn for queue in app.queues}
     assert target.arn == arns["webhook-delivery"]
     assert target.dead_letter_arn == arns["webhook-delivery-dlq"]
+
+
+def test_what_people_must_know_goes_to_notifications() -> None:
+    for sender, enabled in (("", False), ("platform@example.com", True)):
+        app = load(TEMPLATE, LAPTOP | {"NotificationsFrom": sender})
+        (rule,) = (rule for rule in app.rules if rule.name == "notifications")
+        assert rule.enabled is enabled
+        assert rule.bus_name == "payment-events"
+        assert rule.pattern is not None
+        assert rule.pattern["source"] == ["paywright"]
+        assert set(rule.pattern["detail-type"]) == set(KIND_OF)
+        (target,) = rule.targets
+        arns = {queue.name: queue.arn for queue in app.queues}
+        assert target.arn == arns["notifications"]
+        assert target.dead_letter_arn == arns["notifications-dlq"]
+        assert app.email_identities == ((sender,) if sender else ())
+
+
+def test_mail_is_sent_from_one_address(resources: dict[str, Map]) -> None:
+    with_domain = LAPTOP | {
+        "NotificationsFrom": "platform@example.com",
+        "NotificationsIdentity": "example.com",
+    }
+    assert load(TEMPLATE, with_domain).email_identities == ()
+    *_, policy = resources["NotificationsRole"]["Properties"]["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    assert policy["Condition"] == {
+        "StringEquals": {"ses:FromAddress": {"Ref": "NotificationsFrom"}}
+    }
+    arn, identity = policy["Resource"]["Fn::Sub"]
+    assert arn.endswith(":identity/${Identity}")
+    assert identity["Identity"]["Fn::If"][1:] == [
+        {"Ref": "NotificationsIdentity"},
+        {"Ref": "NotificationsFrom"},
+    ]
 
 
 def test_background_functions_run_one_at_a_time_and_are_always_woken(app: Application) -> None:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 
 from paywright.event import EventType
 from paywright.events.objects import (
+    ApiKey,
     DisabledEndpoint,
     EventId,
     Livemode,
@@ -136,6 +137,19 @@ class RefundSucceeded(_Form):
     data: RefundData
 
 
+class ApiKeyData(TypedDict):
+    """What an event about an API key carries."""
+
+    object: ApiKey
+
+
+class MerchantApiKeyCreated(_Form):
+    """An API key was made."""
+
+    type: Literal[EventType.API_KEY_CREATED]
+    data: ApiKeyData
+
+
 class MerchantWebhookEndpointDisabled(_Form):
     """Paywright disabled an endpoint: it answered 410, or only failed for five days."""
 
@@ -170,6 +184,7 @@ class Event(
             | RefundCreated
             | RefundFailed
             | RefundSucceeded
+            | MerchantApiKeyCreated
             | MerchantWebhookEndpointDisabled
             | WebhookEndpointTest,
             Field(discriminator="type"),
@@ -191,6 +206,7 @@ MODELS: Final[dict[EventType, type[BaseModel]]] = {
     EventType.REFUND_CREATED: RefundCreated,
     EventType.REFUND_FAILED: RefundFailed,
     EventType.REFUND_SUCCEEDED: RefundSucceeded,
+    EventType.API_KEY_CREATED: MerchantApiKeyCreated,
     EventType.ENDPOINT_DISABLED: MerchantWebhookEndpointDisabled,
     EventType.ENDPOINT_TEST: WebhookEndpointTest,
 }

@@ -29,6 +29,7 @@ CustomerId = Annotated[str, Field(pattern=id_pattern("cus"))]
 PaymentMethodId = Annotated[str, Field(pattern=id_pattern("pm"))]
 PaymentId = Annotated[str, Field(pattern=id_pattern("txn"))]
 EndpointId = Annotated[str, Field(pattern=id_pattern("whe"))]
+ApiKeyId = Annotated[str, Field(pattern=id_pattern("key"))]
 EventId = Annotated[str, Field(pattern=id_pattern("evt"))]
 RefundId = Annotated[str, Field(pattern=id_pattern("re"))]
 FxQuoteId = Annotated[str, Field(pattern=id_pattern("fxq"))]
@@ -176,3 +177,13 @@ class DisabledEndpoint(TypedDict):
         int | None, Field(description="What it answered last; null where there was no answer.")
     ]
     last_error: Annotated[str | None, Field(description="Why there was no answer, for people.")]
+
+
+class ApiKey(TypedDict):
+    """An API key, without what it is known by."""
+
+    id: ApiKeyId
+    object: Literal["api_key"]
+    last_four: Annotated[str, Field(description="The end of the key.")]
+    created_at: Timestamp
+    livemode: Livemode

@@ -7,17 +7,20 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
-from paywright.clock import Clock
+from paywright.clock import Clock, rfc3339
 from paywright.db.sql import load
 from paywright.errors import InvalidField, MerchantExists, UnknownCurrency
-from paywright.event import API_VERSION
+from paywright.event import API_VERSION, EventType, event_text
 from paywright.fx.rates import MAX_SPREAD_BPS
 from paywright.ids import IdSource, typeid
 from paywright.money import Currency
+from paywright.payments.models import to_json
 from paywright.webhooks.secrets import new_secret
 from paywright.webhooks.urls import check_url
 
@@ -67,7 +70,8 @@ def create_merchant(
             check_url(webhook_url, allow_private=allow_private_urls)
         except ValueError as error:
             raise InvalidField(str(error), param="webhook_url") from error
-    merchant_id, key = ids.new(), new_api_key(livemode)
+    merchant_id, api_key_id, key = ids.new(), ids.new(), new_api_key(livemode)
+    now = clock.now()
     secret = None if webhook_url is None else new_secret()
     parameters = {
         "merchant_id": merchant_id,
@@ -78,7 +82,7 @@ def create_merchant(
         "settlement_currency": currency.code,
         "rate_limit_per_min": rate_limit_per_min,
         "fx_spread_bps": fx_spread_bps,
-        "api_key_id": ids.new(),
+        "api_key_id": api_key_id,
         "livemode": livemode,
         "key_hash": hashlib.sha256(key.encode()).digest(),
         "last_four": key[-4:],
@@ -86,12 +90,14 @@ def create_merchant(
         "url": webhook_url,
         "secret": secret,
         "api_version": API_VERSION,
-        "now": clock.now(),
+        "now": now,
+        **_key_created(ids.new(), api_key_id, key, livemode=livemode, now=now),
     }
     try:
         with connection.transaction():
             connection.execute(_SQL["insert_merchant"], parameters)
             connection.execute(_SQL["insert_key"], parameters)
+            connection.execute(_SQL["insert_event"], parameters)
             if webhook_url is not None:
                 connection.execute(_SQL["insert_endpoint"], parameters)
     except psycopg.errors.UniqueViolation as error:
@@ -99,15 +105,46 @@ def create_merchant(
     return NewMerchant(typeid("mer", merchant_id), key, secret)
 
 
+def is_email(text: str) -> bool:
+    """Whether this has the form of an e-mail address."""
+    return _EMAIL.match(text) is not None and "\x00" not in text
+
+
 def new_api_key(livemode: bool) -> str:
     """A new key of 192 random bits; only its SHA-256 is stored."""
     return f"sk_{'live' if livemode else 'test'}_{secrets.token_urlsafe(24)}"
 
 
+def _key_created(
+    event_id: UUID, api_key_id: UUID, key: str, *, livemode: bool, now: datetime
+) -> dict[str, Any]:
+    """The event about a new key; of the key itself it has the last four characters."""
+    shown = {
+        "id": typeid("key", api_key_id),
+        "object": "api_key",
+        "last_four": key[-4:],
+        "created_at": rfc3339(now),
+        "livemode": livemode,
+    }
+    event = event_text(
+        event_id,
+        EventType.API_KEY_CREATED,
+        created_at=now,
+        livemode=livemode,
+        sequence=1,
+        about=to_json(shown),
+    )
+    return {
+        "event_id": event_id,
+        "event_type": EventType.API_KEY_CREATED,
+        "event_payload": event,
+    }
+
+
 def _check(name: str, email: str, rate_limit_per_min: int | None, fx_spread_bps: int) -> None:
     if not 1 <= len(name.strip()) <= 255 or "\x00" in name:
         raise InvalidField("name: 1 to 255 characters.", param="name")
-    if not _EMAIL.match(email) or "\x00" in email:
+    if not is_email(email):
         raise InvalidField("email: this is no e-mail address.", param="email")
     if rate_limit_per_min is not None and not 1 <= rate_limit_per_min <= 10_000_000:
         raise InvalidField("rate_limit_per_min: 1 to 10000000.", param="rate_limit_per_min")

@@ -10,6 +10,11 @@ VALUES (%(merchant_id)s, pgp_sym_encrypt(%(name)s, %(pii_key)s, 'cipher-algo=aes
 INSERT INTO api_keys (merchant_id, id, livemode, key_hash, last_four, created_at)
 VALUES (%(merchant_id)s, %(api_key_id)s, %(livemode)s, %(key_hash)s, %(last_four)s, %(now)s)
 
+-- name: insert_event
+INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
+VALUES (%(event_id)s, %(merchant_id)s, %(livemode)s, %(event_type)s, %(api_key_id)s, 1,
+        %(event_payload)s::json, %(now)s)
+
 -- name: insert_endpoint
 INSERT INTO webhook_endpoints
     (merchant_id, id, livemode, url, secret_encrypted, api_version, from_profile, created_at,

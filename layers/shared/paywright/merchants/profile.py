@@ -8,6 +8,7 @@ from paywright.clock import rfc3339
 from paywright.db.connection import Database
 from paywright.db.sql import load
 from paywright.ids import typeid
+from paywright.notifications.preferences import shown
 from paywright.payments.models import Caller
 
 _SQL = load(__file__)
@@ -29,6 +30,7 @@ def profile(database: Database, pii_key: str, caller: Caller) -> dict[str, Any]:
         "fx_spread_bps": row["fx_spread_bps"],
         "status": row["status"],
         "webhook_url": row["webhook_url"],
+        "notifications": shown(row["notification_email"], row["notifications_off"]),
         "created_at": rfc3339(row["created_at"]),
         "livemode": caller.livemode,
     }

@@ -1,0 +1,1 @@
+"""Notifications: e-mails to merchants about what they must know."""
