@@ -21,6 +21,7 @@ from cli import (
     fee_commands,
     function_commands,
     ledger_commands,
+    listen_commands,
     operation_commands,
     queue_commands,
     schedule_commands,
@@ -39,6 +40,7 @@ app = typer.Typer(
 merchant_app = typer.Typer(help="Merchants.", no_args_is_help=True)
 app.add_typer(merchant_app, name="merchant")
 app.add_typer(function_commands.app)
+app.add_typer(listen_commands.app)
 app.add_typer(clock_commands.app, name="clock")
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(queue_commands.app, name="queue")
