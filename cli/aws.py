@@ -51,10 +51,9 @@ def client(service: str, where: Place) -> Any:
         retries={"total_max_attempts": 3, "mode": "standard"},
         ignore_configured_endpoint_urls=True,
     )
-    endpoint = _endpoint(where)
     with told():
         session = boto3.Session(**_settings(where))
-        return session.client(service, endpoint_url=endpoint, config=config)
+        return session.client(service, endpoint_url=endpoint_of(where), config=config)
 
 
 @contextmanager
@@ -84,7 +83,7 @@ def _settings(where: Place) -> dict[str, str]:
         from cli.parts import aws_environment  # noqa: PLC0415 - only here
 
         given = aws_environment(where.aws_endpoint_url)
-    endpoint = _endpoint(where)
+    endpoint = endpoint_of(where)
     if endpoint is None or not _is_loopback(endpoint):
         # botocore itself knows the older AWS_DEFAULT_REGION only.
         return {"region_name": given["AWS_REGION"]} if given.get("AWS_REGION") else {}
@@ -95,7 +94,8 @@ def _settings(where: Place) -> dict[str, str]:
     }
 
 
-def _endpoint(where: Place) -> str | None:
+def endpoint_of(where: Place) -> str | None:
+    """The URL that a place's services are at, None for AWS's own; Failure if it has none."""
     if not isinstance(where, Emulated):
         return where
     if where.aws_endpoint_url is None:

@@ -22,6 +22,7 @@ from cli import (
     function_commands,
     ledger_commands,
     listen_commands,
+    mail_commands,
     operation_commands,
     queue_commands,
     schedule_commands,
@@ -44,6 +45,7 @@ app.add_typer(listen_commands.app)
 app.add_typer(clock_commands.app, name="clock")
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(queue_commands.app, name="queue")
+app.add_typer(mail_commands.app, name="mail")
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(operation_commands.app, name="operations")
 merchant_app.add_typer(fee_commands.app, name="fees")

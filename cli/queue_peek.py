@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from cli import queue_inside
+from cli import queue_inside, queue_why
 from cli.aws import told
 from cli.queues import Queues, Ref
+from cli.state import Emulated, Urls
 
 _HIDDEN_S = 30
 _BATCH = 10
@@ -15,13 +16,17 @@ _BATCH = 10
 
 @dataclass(frozen=True)
 class Message:
-    """A message in its queue; `state` is visible, in_flight or delayed."""
+    """A message in its queue; `state` is visible, in_flight or delayed.
+
+    `why` says why nobody is done with it, where that can be told.
+    """
 
     id: str
     state: str
     body: str
     attributes: dict[str, str]
     message_attributes: dict[str, Any]
+    why: str | None = None
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,21 @@ def peek(queues: Queues, ref: Ref, limit: int) -> Peek:
     """Up to `limit` messages, the oldest first where the endpoint knows it."""
     inside = queue_inside.messages(queues.sqs, queues.describe(ref).arn, limit)
     if inside is None:
-        return _received(queues.sqs, ref, limit)
-    known = [field.name for field in fields(Message)]
-    return Peek([Message(**{name: message[name] for name in known}) for message in inside])
+        found = _received(queues.sqs, ref, limit)
+    else:
+        known = [field.name for field in fields(Message) if field.name != "why"]
+        found = Peek([Message(**{name: message[name] for name in known}) for message in inside])
+    # Another application's queue may have the name of one of ours.
+    alone = isinstance(queues.where, Emulated) and not isinstance(queues.where, Urls)
+    parser = None if alone else queue_why.parser_of(ref.name)
+    explained = [
+        replace(
+            message,
+            why=queue_why.why(message.attributes, message.message_attributes, message.body, parser),
+        )
+        for message in found.messages
+    ]
+    return Peek(explained, found.remark)
 
 
 def _received(sqs: Any, ref: Ref, limit: int) -> Peek:

@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from cli.printed import harmless
 from cli.queue_peek import Message
 from cli.queues import Queue
 
@@ -24,9 +25,6 @@ _SHOWN_ELSEWHERE = frozenset(
     {"SentTimestamp", "ApproximateReceiveCount", "DeadLetterQueueSourceArn", "SenderId"}
     | {"ApproximateFirstReceiveTimestamp"}
 )
-# What Lambda, EventBridge and its Scheduler write onto a message that they give up.
-_REASONS = ("ErrorMessage", "ERROR_MESSAGE")
-_CODES = ("ErrorCode", "ERROR_CODE")
 
 
 def table(queues: Sequence[Queue]) -> None:
@@ -78,9 +76,9 @@ def as_content(message: Message) -> dict[str, Any]:
 def pretty(body: str) -> str:
     """A body with its JSON laid out; no character of it can steer a terminal."""
     try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False).translate(_CONTROLS)
+        return harmless(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
     except ValueError:
-        return body.translate(_CONTROLS)
+        return harmless(body)
 
 
 def duration(seconds: float) -> str:
@@ -133,21 +131,11 @@ def _facts(message: Message) -> list[tuple[str, str]]:
         name: str(value.get("StringValue") or _base64(value.get("BinaryValue")))
         for name, value in message.message_attributes.items()
     }
-    if why := _why(attributes, given):
-        facts.append(("why", why))
+    if message.why:
+        facts.append(("why", message.why))
     facts += [(name, value) for name, value in attributes.items() if name not in _SHOWN_ELSEWHERE]
     facts += list(given.items())
-    return [(name.translate(_CONTROLS), value.translate(_CONTROLS)) for name, value in facts]
-
-
-def _why(attributes: Mapping[str, str], given: Mapping[str, str]) -> str | None:
-    """Why a message is a dead letter, if it tells."""
-    source = attributes.get("DeadLetterQueueSourceArn", "").rpartition(":")[2]
-    if source:
-        return f"{source} gave it up: it was received too often without being deleted"
-    code = next((given[name] for name in _CODES if name in given), None)
-    reason = next((given[name] for name in _REASONS if name in given), None)
-    return ": ".join(part for part in (code, reason) if part) or None
+    return [(harmless(name), harmless(value)) for name, value in facts]
 
 
 def _base64(value: object) -> str:
@@ -157,6 +145,3 @@ def _base64(value: object) -> str:
 def _console() -> Console:
     # Programs cut columns by themselves; only a terminal has an edge.
     return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
-
-
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) != "\n"}
