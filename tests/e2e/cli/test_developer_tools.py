@@ -66,7 +66,7 @@ def test_a_sample_is_fired_the_way_it_would_arrive(paywright, capsys, sample):
         assert first.endswith(f":function:{name}.")
     else:
         assert first == "Sent 1 message to a queue."
-        assert any(line.startswith("webhook: request ") for line in rest), shown
+        assert any(line.startswith(f"{kind}: request ") for line in rest), shown
 
 
 @pytest.mark.parametrize("sample", [name for name in _SAMPLES if name[:4] not in {"bus_", "sche"}])
