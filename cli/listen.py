@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -26,7 +24,7 @@ from cli.place import Place
 from cli.window import LATE_S, Window
 from paywright import db
 from paywright.clock import SystemClock, business_clock
-from paywright.ids import typeid
+from paywright.ids import typeid, uuid_floor
 from paywright.webhooks import signing, urls
 from paywright.webhooks.filters import wants
 from paywright.webhooks.sender import Answer, Sender
@@ -86,7 +84,7 @@ class Listener:
     def run(self, stop: threading.Event) -> None:
         """Forward until told to stop; what is under way by then is finished."""
         now = business_clock(self.place.clock_file).now()
-        window: Window[UUID] = Window(_first_id(now - timedelta(seconds=LATE_S)))
+        window: Window[UUID] = Window(uuid_floor(now - timedelta(seconds=LATE_S)))
         source = db.Database(self.place.database_url, application_name="paywright listen")
         sender = Sender(timeout_s=_TIMEOUT_S, allow_private=True)
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="forward")
@@ -152,7 +150,7 @@ class Listener:
 
     def _forward(self, sender: Sender, row: dict[str, Any]) -> None:
         event_id, body, at = typeid("evt", row["id"]), row["payload"].encode(), SystemClock().now()
-        headers = signing.headers(self.secret, event_id, at, body)
+        headers = signing.headers((self.secret,), event_id, at, body)
         answer = sender.post(self.url, headers, body)
         with self._lock:
             is_taken = answer.status is not None and 200 <= answer.status <= 299
@@ -214,27 +212,3 @@ def as_content(event: Forwarded) -> str:
         },
         ensure_ascii=False,
     )
-
-
-@contextmanager
-def until_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set; a second one ends the process at once."""
-    stop = threading.Event()
-
-    def on_signal(signum: int, _frame: object) -> None:
-        stop.set()
-        signal.signal(signum, signal.SIG_DFL)
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for signum in before:
-        signal.signal(signum, on_signal)
-    try:
-        yield stop
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
-
-
-def _first_id(moment: datetime) -> UUID:
-    """Below every UUIDv7 of a moment (RFC 9562, section 5.7)."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

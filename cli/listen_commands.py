@@ -37,6 +37,7 @@ def listen(
 
     from cli import listen as command
     from cli.place import Place
+    from cli.signals import until_signal
     from paywright.ids import typeid
 
     place = Place.find()
@@ -59,7 +60,7 @@ def listen(
     )
     said(f"Forwarding {', '.join(wanted)} of {typeid('mer', merchant_id)} to {url}")
     shown.print(f"Signing secret: {secret}", markup=False)
-    with command.until_signal() as stop:
+    with until_signal() as stop:
         listener.run(stop)
     said(f"{listener.forwarded} forwarded, {listener.failed} not taken.")
     sys.stdout.flush()

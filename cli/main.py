@@ -26,6 +26,7 @@ from cli import (
     operation_commands,
     queue_commands,
     schedule_commands,
+    webhook_commands,
 )
 from cli.errors import Failure
 from cli.options import AsJson
@@ -46,6 +47,7 @@ app.add_typer(clock_commands.app, name="clock")
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(queue_commands.app, name="queue")
 app.add_typer(mail_commands.app, name="mail")
+app.add_typer(webhook_commands.app, name="webhooks")
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(operation_commands.app, name="operations")
 merchant_app.add_typer(fee_commands.app, name="fees")

@@ -1,0 +1,245 @@
+"""`paywright webhooks`: what became of deliveries, for operators."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from threading import Event
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import psycopg
+
+from cli import database
+from cli.errors import Failure
+from cli.place import Place
+from cli.window import LATE_S, Window
+from paywright import db
+from paywright.clock import business_clock, rfc3339
+from paywright.db.connection import Row
+from paywright.errors import PaywrightError
+from paywright.ids import UuidSource, parse_typeid, typeid, uuid_floor
+from paywright.money import Currency
+from paywright.payments.models import Caller, RequestContext
+from paywright.webhooks.history import Deliveries
+
+_STATEMENT_TIMEOUT_MS = 30_000
+_POLL_S = 0.5
+_A_BATCH = 500
+
+_QUERIES = db.load(__file__)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which deliveries are meant; None is all."""
+
+    merchant_id: UUID | None = None
+    endpoint_id: UUID | None = None
+    only_failed: bool = False
+
+    def parameters(self) -> dict[str, Any]:
+        """What the statements take."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A delivery, or one attempt of it; `status_code` is what the receiver answered."""
+
+    at: str
+    delivery_id: str
+    merchant_id: str
+    endpoint_id: str
+    host: str
+    event_id: str
+    event_type: str | None
+    status: str
+    attempt: int
+    status_code: int | None
+    error: str | None
+    duration_ms: int | None
+
+    @property
+    def is_well(self) -> bool:
+        """Whether the receiver took it."""
+        return self.status == "delivered"
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a word or two."""
+        if self.error:
+            return self.error
+        return self.status if self.status_code is None else str(self.status_code)
+
+
+@contextmanager
+def opened(place: Place) -> Iterator[db.Database]:
+    """The place's database; whatever it refuses is a Failure of one sentence."""
+    found = db.Database(
+        place.database_url,
+        statement_timeout_ms=_STATEMENT_TIMEOUT_MS,
+        application_name="paywright webhooks",
+    )
+    shown = database.without_password(place.database_url)
+    try:
+        yield found
+    except psycopg.errors.UndefinedTable as error:
+        raise Failure(f"The database {shown} has no webhooks: apply the migrations.") from error
+    except (db.Lost, psycopg.Error) as error:
+        cause = error.__cause__ or error
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+        raise Failure(f"The database {shown} refuses: {reason.rstrip('.')}.") from error
+    finally:
+        found.close()
+
+
+def deliveries(place: Place, wanted: Wanted, since: timedelta, limit: int) -> list[Line]:
+    """What was begun within that time, the latest first."""
+    now = business_clock(place.clock_file).now()
+    parameters = wanted.parameters() | {"floor": uuid_floor(now - since), "limit": limit}
+    with opened(place) as source:
+        return [_line(row) for row in source.all(_QUERIES["deliveries"], parameters)]
+
+
+def tail(
+    place: Place,
+    wanted: Wanted,
+    tell: Callable[[Line], None],
+    say: Callable[[str], None],
+    stop: Event,
+) -> None:
+    """Tell of each attempt from now on, until told to stop; a database that is away is awaited."""
+    now = business_clock(place.clock_file).now()
+    window: Window[datetime] = Window(now - timedelta(seconds=LATE_S))
+    with opened(place) as source:
+        while _attempts(source, wanted, window):  # what was there before
+            pass
+        say("Ready.")
+        is_away = False
+        while not stop.is_set():
+            try:
+                found = _attempts(source, wanted, window)
+            except db.Lost:
+                if not is_away:
+                    say("The database is away; trying on.")
+                is_away, found = True, []
+            else:
+                if is_away:
+                    say("The database is back.")
+                is_away = False
+            for row in found:
+                tell(_line(row))
+            if not found:
+                stop.wait(_POLL_S)
+
+
+def _attempts(source: db.Database, wanted: Wanted, window: Window[datetime]) -> list[Row]:
+    """New attempts in the order of their times, a batch at most."""
+    seen = window.seen
+    parameters = wanted.parameters() | {
+        "floor": window.floor,
+        "seen": [name for name, _ in seen],
+        "seen_numbers": [number for _, number in seen],
+        "limit": _A_BATCH,
+    }
+    rows = source.all(_QUERIES["attempts"], parameters)
+    found = [row for row in rows if window.is_new(row["at"], (row["id"], row["attempt"]))]
+    window.turn()
+    return found
+
+
+def resend(place: Place, given: str) -> dict[str, Any]:
+    """Have one delivery sent again at once; it as the API shows it. Failure if that cannot be."""
+    delivery_id = _id("whd", given)
+    with opened(place) as source:
+        row = source.one(_QUERIES["delivery"], {"id": delivery_id})
+        if row is None:
+            raise Failure(f"There is no delivery {given}: `paywright webhooks list` shows them.")
+        caller = _caller(source, row["merchant_id"], row["livemode"])
+        answer = _told(lambda: _service(place, source).resend(caller, delivery_id, _context()))
+    return dict(json.loads(answer.body))
+
+
+def resend_failed(place: Place, given: str, since: timedelta) -> int:
+    """Have all sent again that failed at an endpoint within that time; how many they are."""
+    endpoint_id = _id("whe", given)
+    with opened(place) as source:
+        row = source.one(_QUERIES["endpoint"], {"id": endpoint_id})
+        if row is None:
+            raise Failure(f"There is no webhook endpoint {given}.")
+        caller = _caller(source, row["merchant_id"], row["livemode"])
+        service, count = _service(place, source), 0
+        from_then = business_clock(place.clock_file).now() - since
+        while True:
+            answer = _told(
+                lambda: service.resend_failed(caller, endpoint_id, from_then, _context())
+            )
+            done = json.loads(answer.body)
+            count += int(done["resent"])
+            if not done["has_more"]:
+                return count
+
+
+def _told(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except PaywrightError as error:
+        if isinstance(error, db.Lost):
+            raise
+        raise Failure(error.message) from error
+
+
+def _service(place: Place, source: db.Database) -> Deliveries:
+    clock = business_clock(place.clock_file)
+    return Deliveries(source, clock, UuidSource(clock))
+
+
+def _caller(source: db.Database, merchant_id: UUID, livemode: bool) -> Caller:
+    """The merchant, by its latest key: what an operator has sent again is sent for the merchant."""
+    row = source.one(_QUERIES["key"], {"merchant_id": merchant_id, "livemode": livemode})
+    if row is None:
+        raise Failure(f"The merchant {typeid('mer', merchant_id)} has no API key any more.")
+    currency = Currency.of(row["settlement_currency"])
+    return Caller(merchant_id, row["id"], livemode, currency, None, ())
+
+
+def _context() -> RequestContext:
+    """Who has it sent again, for the audit log."""
+    trace_id = UuidSource(business_clock(None)).new().hex
+    return RequestContext(None, b"", trace_id, None, f"paywright webhooks, {getpass.getuser()}")
+
+
+def endpoint_id(given: str) -> UUID:
+    """The id of an endpoint; Failure for what is none."""
+    return _id("whe", given)
+
+
+def _id(prefix: str, given: str) -> UUID:
+    found = parse_typeid(prefix, given)
+    if found is None:
+        kind = {"whd": "delivery", "whe": "webhook endpoint"}[prefix]
+        raise Failure(f"{given} is no {kind}'s id: it begins with {prefix}_.")
+    return found
+
+
+def _line(row: Mapping[str, Any]) -> Line:
+    return Line(
+        at=rfc3339(row["at"]),
+        delivery_id=typeid("whd", row["id"]),
+        merchant_id=typeid("mer", row["merchant_id"]),
+        endpoint_id=typeid("whe", row["endpoint_id"]),
+        host=urlsplit(row["url"]).netloc,
+        event_id=typeid("evt", row["event_id"]),
+        event_type=row["event_type"],
+        status=row["status"],
+        attempt=row["attempt"],
+        status_code=row["status_code"],
+        error=row["error"],
+        duration_ms=row["duration_ms"],
+    )

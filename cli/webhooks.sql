@@ -1,0 +1,60 @@
+-- name: deliveries
+-- Ids have the time in them, and old rows are found by it.
+SELECT delivery.id, delivery.merchant_id, delivery.endpoint_id, delivery.event_id,
+       coalesce(delivery.last_attempt_at, delivery.created_at) AS at, delivery.status,
+       delivery.attempts AS attempt, delivery.last_response_code AS status_code,
+       delivery.last_error AS error, latest.duration_ms, endpoint.url, event.type AS event_type
+  FROM webhook_deliveries AS delivery
+  JOIN webhook_endpoints AS endpoint
+       ON endpoint.merchant_id = delivery.merchant_id AND endpoint.id = delivery.endpoint_id
+  LEFT JOIN events AS event
+       ON event.merchant_id = delivery.merchant_id AND event.id = delivery.event_id
+  LEFT JOIN webhook_attempts AS latest
+       ON latest.delivery_id = delivery.id AND latest.number = delivery.attempts
+ WHERE delivery.id > %(floor)s
+   AND (%(merchant_id)s::uuid IS NULL OR delivery.merchant_id = %(merchant_id)s)
+   AND (%(endpoint_id)s::uuid IS NULL OR delivery.endpoint_id = %(endpoint_id)s)
+   AND (NOT %(only_failed)s OR delivery.status = 'failed')
+ ORDER BY delivery.id DESC
+ LIMIT %(limit)s;
+
+-- name: attempts
+-- Of each endpoint what is new, by its index.
+SELECT attempt.delivery_id AS id, attempt.merchant_id, attempt.endpoint_id, delivery.event_id,
+       attempt.at, attempt.number AS attempt, attempt.status_code, attempt.error,
+       attempt.duration_ms, endpoint.url, event.type AS event_type,
+       CASE WHEN attempt.status_code BETWEEN 200 AND 299 THEN 'delivered' ELSE 'failed' END
+           AS status
+  FROM webhook_endpoints AS endpoint
+       CROSS JOIN LATERAL (
+           SELECT *
+             FROM webhook_attempts AS attempt
+            WHERE attempt.endpoint_id = endpoint.id AND attempt.at > %(floor)s
+              AND (NOT %(only_failed)s
+                   OR attempt.status_code IS NULL OR attempt.status_code NOT BETWEEN 200 AND 299)
+              AND (attempt.delivery_id, attempt.number) NOT IN (
+                      SELECT * FROM unnest(%(seen)s::uuid[], %(seen_numbers)s::smallint[]))
+            ORDER BY attempt.at
+            LIMIT %(limit)s) AS attempt
+  JOIN webhook_deliveries AS delivery
+       ON delivery.merchant_id = attempt.merchant_id AND delivery.id = attempt.delivery_id
+  LEFT JOIN events AS event
+       ON event.merchant_id = delivery.merchant_id AND event.id = delivery.event_id
+ WHERE (%(merchant_id)s::uuid IS NULL OR endpoint.merchant_id = %(merchant_id)s)
+   AND (%(endpoint_id)s::uuid IS NULL OR endpoint.id = %(endpoint_id)s)
+ ORDER BY attempt.at, attempt.delivery_id
+ LIMIT %(limit)s;
+
+-- name: delivery
+SELECT merchant_id, livemode FROM webhook_deliveries WHERE id = %(id)s;
+
+-- name: endpoint
+SELECT merchant_id, livemode FROM webhook_endpoints WHERE id = %(id)s AND deleted_at IS NULL;
+
+-- name: key
+SELECT api_keys.id, merchants.settlement_currency
+  FROM api_keys JOIN merchants ON merchants.id = api_keys.merchant_id
+ WHERE api_keys.merchant_id = %(merchant_id)s AND api_keys.livemode = %(livemode)s
+   AND api_keys.revoked_at IS NULL
+ ORDER BY api_keys.id DESC
+ LIMIT 1;
