@@ -120,7 +120,8 @@ def test_webhook_deliveries(
         "WITH new AS (INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id,"
         " endpoint_id, status, attempts, last_attempt_at, last_error, created_at)"
         " SELECT e.merchant_id, e.id, false, e.id, w.id, 'failed', 1, now(), 'no answer', now()"
-        " FROM outbox e JOIN webhook_endpoints w USING (merchant_id) WHERE e.merchant_id = %s"
+        " FROM outbox e JOIN webhook_endpoints w USING (merchant_id)"
+        " WHERE e.merchant_id = %s AND e.type = 'payment.captured'"
         " RETURNING *) INSERT INTO webhook_attempts (merchant_id, delivery_id, number,"
         " endpoint_id, at, error, duration_ms)"
         " SELECT merchant_id, id, 1, endpoint_id, now(), 'no answer', 10 FROM new",
