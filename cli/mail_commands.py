@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from cli.options import AsJson, EndpointUrl
+
+_PIPE_WIDTH = 200
 
 app = typer.Typer(help="Mail that was sent on this machine.", no_args_is_help=True)
 
@@ -41,7 +44,8 @@ def list_(
     for one in found:
         values = (one.short_id, one.sent_at, ", ".join(one.to), one.subject)
         table.add_row(*map(harmless, values))
-    Console(highlight=False, markup=False).print(table)
+    width = None if sys.stdout.isatty() else _PIPE_WIDTH
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 @app.command()
