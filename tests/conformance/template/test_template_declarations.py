@@ -259,8 +259,9 @@ def test_events_go_to_the_webhook_queue(app: Application) -> None:
     assert rule.pattern == {
         "source": ["paywright"],
         "detail-type": [
-            {"prefix": f"{noun}."}
-            for noun in ("payment", "refund", "dispute", "payout", "merchant", "webhook_endpoint")
+            *({"prefix": f"{noun}."} for noun in ("payment", "refund", "dispute", "payout")),
+            "merchant.webhook_endpoint_disabled",
+            {"prefix": "webhook_endpoint."},
         ],
     }
     (target,) = rule.targets
