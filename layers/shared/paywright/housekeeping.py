@@ -20,7 +20,7 @@ from paywright.payments.services import Services
 _SQL = load(__file__)
 _ROUND_S = 1.0
 _KEYS_AT_ONCE = _DELIVERIES_AT_ONCE = 5_000
-_ENDPOINTS_AT_ONCE = 1_000
+_ENDPOINTS_AT_ONCE = _NOTIFICATIONS_AT_ONCE = 1_000
 _ROUNDS_BETWEEN_RELAYS = 10
 _EVENTS_AT_ONCE = 1_000
 _MOST_RELAYS = 5
@@ -45,6 +45,7 @@ def keep_house(
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
     database.run(_SQL["forget_rate_limits"], {"now": now})
     database.run(_SQL["forget_endpoints"], {"now": now, "limit": _ENDPOINTS_AT_ONCE})
+    database.run(_SQL["forget_notifications"], {"now": now, "limit": _NOTIFICATIONS_AT_ONCE})
     for number in count():
         try:
             if number % _ROUNDS_BETWEEN_RELAYS == 0:

@@ -45,6 +45,15 @@ DELETE FROM events
      ORDER BY relayed_at
      LIMIT %(limit)s)
 
+-- name: forget_notifications
+-- No message about them can come any more: queue and dead-letter queue keep one for 18 days.
+DELETE FROM notifications
+ WHERE (merchant_id, event_id, kind) IN (
+    SELECT merchant_id, event_id, kind FROM notifications
+     WHERE created_at < %(now)s - interval '31 days'
+     ORDER BY created_at
+     LIMIT %(limit)s)
+
 -- name: relay_again
 -- What the bus took and no consumer knows of: its queue is gone, with what it held. Whatever has a
 -- delivery is in this database's care. A mere backlog costs a second look and nothing else.

@@ -18,6 +18,7 @@ import pytest
 from paywright.clock import SystemClock
 from paywright.db import Database
 from paywright.events.entry import from_row
+from paywright.housekeeping import keep_house
 from paywright.ids import UuidSource, parse_typeid, typeid
 from paywright.merchants.create import create_merchant
 from paywright.money import Currency
@@ -28,10 +29,11 @@ from paywright.notifications.notify import DELAYS_S, Received, notify_batch
 from paywright.notifications.queue import received
 from paywright.notifications.store import CLAIM_S, PostgresNotifications
 from paywright.payments.models import Caller, RequestContext
+from paywright.wiring import Platform
 from tests.api import LambdaContext, load_function
-from tests.platform import PII_KEY, owner
+from tests.platform import PII_KEY, owner, platform, settings
 
-__all__ = ["owner"]
+__all__ = ["owner", "platform", "settings"]
 
 CLOCK = SystemClock()
 IDS = UuidSource(CLOCK)
@@ -309,6 +311,22 @@ def test_an_event_that_nobody_must_know_is_done(merchant: Merchant) -> None:
     record["body"] = record["body"].replace("dispute.created", "payment.captured")
     assert merchant.notify(received(record)) == [None]
     assert merchant.rows() == []
+
+
+def test_housekeeping_forgets_what_no_message_can_be_about_any_more(
+    merchant: Merchant, housekeeping_database_url: str, platform: Platform
+) -> None:
+    for _ in range(2):
+        merchant.notify(merchant.message())
+    merchant.owner.execute(
+        "UPDATE notifications SET created_at = now() - interval '32 days' WHERE event_id ="
+        " (SELECT event_id FROM notifications WHERE merchant_id = %s LIMIT 1)",
+        [merchant.id],
+    )
+    database = Database(housekeeping_database_url)
+    keep_house(platform.payments, database, for_s=0)
+    database.close()
+    assert len(merchant.rows()) == 1
 
 
 def test_what_does_not_fit_into_the_time_is_left(merchant: Merchant) -> None:
