@@ -30,11 +30,23 @@ def test_the_table_lists_every_parameter_with_its_default() -> None:
 
 
 def test_the_page_counts_connections_as_the_template_does() -> None:
-    parameters = read(REPOSITORY / "template.yaml")["Parameters"]
+    template = read(REPOSITORY / "template.yaml")
     api = [
-        parameters[f"{name}Concurrency"]["Default"]
+        template["Parameters"][f"{name}Concurrency"]["Default"]
         for name in ("Authorize", "Capture", "Refund", "Merchant")
     ]
-    assert f"at most {sum(api) + 4 + 3} connections" in PAGE
+    functions = [
+        each["Properties"]
+        for each in template["Resources"].values()
+        if each["Type"] == "AWS::Serverless::Function"
+    ]
+    alone = [each for each in functions if each.get("ReservedConcurrentExecutions") == 1]
+    of_queues = [
+        event["Properties"]["ScalingConfig"]["MaximumConcurrency"]
+        for each in functions
+        for event in each["Events"].values()
+        if event["Type"] == "SQS"
+    ]
+    assert f"at most {sum(api) + sum(of_queues) + len(alone)} connections" in PAGE
     assert " + ".join(map(str, api)) in PAGE
-    assert f"the functions reserve {sum(api) + 3}," in PAGE
+    assert f"the functions reserve {sum(api) + len(alone)}," in PAGE
