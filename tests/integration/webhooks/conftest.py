@@ -185,8 +185,11 @@ class Merchant:
             )
 
     def events(self) -> list[dict[str, Any]]:
-        """What is in the outbox of it."""
-        return self._rows("SELECT * FROM outbox WHERE merchant_id = %s ORDER BY id")
+        """What is in the outbox of it, but for the event that tells of its first key."""
+        return self._rows(
+            "SELECT * FROM outbox WHERE merchant_id = %s AND type <> 'merchant.api_key_created'"
+            " ORDER BY id"
+        )
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         cursor = self.owner.cursor(row_factory=psycopg.rows.dict_row)

@@ -144,7 +144,7 @@ class ApiKeyData(TypedDict):
 
 
 class MerchantApiKeyCreated(_Form):
-    """An API key was made."""
+    """An API key was made. People are mailed; webhooks do not carry it."""
 
     type: Literal[EventType.API_KEY_CREATED]
     data: ApiKeyData

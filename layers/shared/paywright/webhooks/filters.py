@@ -9,8 +9,9 @@ from paywright.event import EventType
 TEST_EVENT = EventType.ENDPOINT_TEST
 """An event about an endpoint that goes to that one alone, whatever it wants."""
 
-EVENT_TYPES = tuple(each for each in EventType if each is not TEST_EVENT)
-"""All that there are for those who ask for them."""
+_NOT_ASKED_FOR = (TEST_EVENT, EventType.API_KEY_CREATED)
+EVENT_TYPES = tuple(each for each in EventType if each not in _NOT_ASKED_FOR)
+"""All that there are for those who ask for them; a new API key is told to people only."""
 
 MAX_FILTERS = 50
 
