@@ -286,31 +286,41 @@ def test_what_others_of_a_batch_have_is_recorded_before_the_one_that_hangs(
     receiver: Receiver,
     new_merchant: Callable[[str], Merchant],
     new_receiver: Callable[[], Receiver],
+    valkey_url: str,
 ) -> None:
     hung = new_merchant(new_receiver().url)
     gone_on = threading.Event()
     seen: list[str] = []
+    known_slow: list[bool] = []
+    endpoint = merchant.endpoint()["id"]
+    cache = Cache(valkey_url, timeout_ms=2_000)
+    elsewhere, free = Places(cache, lease_s=35), set[uuid.UUID]()
 
     def watch(handler: Any) -> None:
         """It answers once the other's delivery is on record."""
         until = time.monotonic() + 10
         while time.monotonic() < until and not seen:
-            with psycopg.connect(merchant.owner.info.dsn, password=password) as connection:
-                found = connection.execute(
-                    "SELECT status FROM webhook_deliveries WHERE merchant_id = %s", [merchant.id]
-                ).fetchall()
-            seen.extend(row[0] for row in found)
+            seen.extend(each["status"] for each in own_view.deliveries())
             time.sleep(0.05)
+        known_slow.append(hung_view.endpoint()["slow"])
+        while time.monotonic() < until and not free:
+            free.update(elsewhere.take({endpoint: False}))
         gone_on.set()
         status(200)(handler)
 
-    password = merchant.owner.info.password
+    dsn, password = merchant.owner.info.dsn, merchant.owner.info.password
+    connection = psycopg.connect(dsn, password=password, autocommit=True)
+    own_view, hung_view = (replace(each, owner=connection) for each in (merchant, hung))
     slow = new_receiver()
     slow.replies.append(watch)
     hung.set_endpoint(url=slow.url)
     merchant.deliver(merchant.message(), Message("theirs", hung.message().body), timeout_s=10)
+    cache.close()
+    connection.close()
+    assert known_slow == [True], "others learn of it before it has answered"
     assert gone_on.is_set()
     assert seen == ["delivered"]
+    assert free == {endpoint}, "nor is its place kept"
     assert [delivery["status"] for delivery in hung.deliveries()] == ["delivered"]
     assert hung.endpoint()["slow"]
     assert len(receiver.received) == 1
@@ -365,6 +375,18 @@ def test_without_the_database_nothing_is_sent_and_all_comes_again(
     assert receiver.received == []
     merchant.deliver(merchant.message())
     assert len(receiver.received) == 1, "and no place is kept"
+
+
+def test_places_are_left_whatever_happens(merchant: Merchant, valkey: Cache) -> None:
+    class Failing(PostgresDeliveryStore):
+        def record(self, *_: object) -> None:
+            raise db.Lost("away")
+
+    endpoint = merchant.endpoint()["id"]
+    store = Failing(merchant.store._database, _ids(merchant), merchant.clock, PII_KEY)
+    with pytest.raises(db.Lost):
+        deliver_batch([merchant.message()], replace(merchant.means, store=store), time_left_s=9)
+    assert Places(valkey, lease_s=35).take({endpoint: False}) == {endpoint}
 
 
 def test_a_crash_between_sending_and_recording_sends_the_same_id_again(

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook
 
 from paywright import background, db
 from paywright.ids import typeid
+from paywright.webhooks.deliveries import judge
 from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL, DueDeliveries
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
@@ -251,6 +252,32 @@ def test_an_endpoint_of_which_nothing_is_known_has_one_request_at_a_time(
     assert _take(merchant, {merchant.endpoint()["id"]: 1}) == []
     merchant.clock.advance(seconds=100)
     assert len(_take(merchant)) == 1, "should nobody tell what came of it"
+
+
+@pytest.mark.parametrize("first_code", [200, 500])
+def test_what_one_copy_has_delivered_no_other_undoes(
+    merchant: Merchant, receiver: Receiver, first_code: int
+) -> None:
+    event = event_of(merchant.message())
+    copies = [merchant.store.plan([event]) for _ in range(2)]
+    for (planned,), code in zip(copies, (first_code, 700 - first_code), strict=True):
+        now = merchant.clock.now()
+        outcome = judge(planned, Answer(code), at=now, wall_now=now, jitter=0)
+        merchant.store.record([outcome])
+    (delivery,) = merchant.deliveries()
+    assert delivery["status"] == "delivered"
+    assert merchant.waiting() == [], "nothing is left to be done"
+    merchant.clock.advance(seconds=60)
+    merchant.deliver_due()
+    assert receiver.received == []
+
+
+def test_what_one_has_taken_no_other_takes(merchant: Merchant, receiver: Receiver) -> None:
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(3)])
+    assert len(_take(merchant, limit=2)) == 2
+    assert len(_take(merchant)) == 1
+    assert _take(merchant) == []
 
 
 def test_one_that_answers_has_several(merchant: Merchant, receiver: Receiver) -> None:
