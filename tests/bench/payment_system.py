@@ -47,11 +47,9 @@ _COPIES = (
         "id, livemode, customer_id, type, processor, token_vault_ref, fingerprint, risk, brand,"
         " last_four, exp_month, exp_year, created_at",
     ),
-    (
-        "webhook_endpoints",
-        "id, livemode, url, secret_encrypted, api_version, created_at, updated_at",
-    ),
+    ("webhook_endpoints", "livemode, url, secret_encrypted, api_version, created_at, updated_at"),
 )
+_ID_OF_ITS_OWN = {"webhook_endpoints"}  # each is one by itself, whosever it is
 
 
 @dataclass(frozen=True)
@@ -91,8 +89,11 @@ class System:
         with psycopg.connect(self.urls.database_url) as connection:
             connection.execute(_COPY_MERCHANTS, given)
             for table, columns in _COPIES:
+                key, of_new = "merchant_id", "new.id"
+                if table in _ID_OF_ITS_OWN:
+                    key, of_new = "merchant_id, id", "new.id, new.id"
                 connection.execute(
-                    f"INSERT INTO {table} (merchant_id, {columns}) SELECT new.id, "
+                    f"INSERT INTO {table} ({key}, {columns}) SELECT {of_new}, "
                     + ", ".join(f"model.{name.strip()}" for name in columns.split(","))
                     + f" FROM {table} AS model, unnest(%(merchant_ids)s::uuid[]) AS new (id)"
                     " WHERE model.merchant_id = %(model)s",

@@ -23,12 +23,16 @@ SELECT event.number, event.id AS event_id, endpoint.event_types, delivery.id AS 
 -- include: endpoint
   FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(numbers)s::integer[],
               %(events)s::uuid[]) AS event (merchant_id, livemode, number, id)
-  JOIN webhook_endpoints AS endpoint
-    ON endpoint.merchant_id = event.merchant_id AND endpoint.livemode = event.livemode
-       AND endpoint.enabled
-  LEFT JOIN webhook_deliveries AS delivery
-    ON delivery.event_id = event.id AND delivery.endpoint_id = endpoint.id
-       AND delivery.merchant_id = event.merchant_id;
+       -- Looks into indexes, whatever the planner thinks of tables that were small a moment ago.
+       CROSS JOIN LATERAL (
+           SELECT * FROM webhook_endpoints AS e
+            WHERE e.merchant_id = event.merchant_id AND e.livemode = event.livemode AND e.enabled
+           OFFSET 0) AS endpoint
+       LEFT JOIN LATERAL (
+           SELECT * FROM webhook_deliveries AS d
+            WHERE d.event_id = event.id AND d.endpoint_id = endpoint.id
+              AND d.merchant_id = event.merchant_id
+           OFFSET 0) AS delivery ON true;
 
 -- name: decrypt
 SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
@@ -144,8 +148,10 @@ WITH RECURSIVE
                 WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > %(now)s THEN 0
                 ELSE 1 END - coalesce(busy.deliveries, 0) AS free
       FROM waits
-      JOIN webhook_endpoints AS endpoint
-        ON endpoint.merchant_id = waits.merchant_id AND endpoint.id = waits.endpoint_id
+           CROSS JOIN LATERAL (
+               SELECT * FROM webhook_endpoints AS e
+                WHERE e.merchant_id = waits.merchant_id AND e.id = waits.endpoint_id
+               OFFSET 0) AS endpoint
       LEFT JOIN unnest(%(busy_endpoints)s::uuid[], %(busy_deliveries)s::integer[])
            AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
      WHERE endpoint.enabled
@@ -177,13 +183,22 @@ SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
        coalesce(kept.payload, fresh.payload)::text AS payload,
 -- include: endpoint
   FROM taken
-  JOIN webhook_deliveries AS delivery
-    ON delivery.merchant_id = taken.merchant_id AND delivery.id = taken.delivery_id
-  JOIN webhook_endpoints AS endpoint
-    ON endpoint.merchant_id = taken.merchant_id AND endpoint.id = taken.endpoint_id
-  LEFT JOIN events AS kept
-    ON kept.merchant_id = delivery.merchant_id AND kept.id = delivery.event_id
-  LEFT JOIN outbox AS fresh ON fresh.id = delivery.event_id; -- the relay has not finished with it
+       -- One look into an index for each: a join would read all deliveries that there ever were.
+       CROSS JOIN LATERAL (
+           SELECT * FROM webhook_deliveries AS d
+            WHERE d.merchant_id = taken.merchant_id AND d.id = taken.delivery_id
+           OFFSET 0) AS delivery
+       CROSS JOIN LATERAL (
+           SELECT * FROM webhook_endpoints AS e
+            WHERE e.merchant_id = taken.merchant_id AND e.id = taken.endpoint_id
+           OFFSET 0) AS endpoint
+       LEFT JOIN LATERAL (
+           SELECT * FROM events AS e
+            WHERE e.merchant_id = taken.merchant_id AND e.id = delivery.event_id
+           OFFSET 0) AS kept ON true
+       LEFT JOIN LATERAL (
+           SELECT * FROM outbox AS o WHERE o.id = delivery.event_id
+           OFFSET 0) AS fresh ON true; -- the relay has not finished with it
 
 -- name: close
 -- What waits for an endpoint that is disabled, deleted or not even there.
