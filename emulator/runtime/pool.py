@@ -25,6 +25,7 @@ _HELD_BACK_NOTE_S = 10.0
 _UNAWAITED_GRACE_S = 0.5
 # Starting an environment takes about 0.2 s, and more on a busy machine.
 _PATIENCE_S = 0.005
+_PATIENCE_WHEN_BUSY_S = 0.25
 # However busy the cores are, one more is let in when none was for so long: those who run may be
 # waiting for it.
 _LONGEST_HOLD_S = 0.05
@@ -283,12 +284,14 @@ class FunctionPool:
         """How many have waited too long, and too long since an environment came to help."""
         if not self._environments:
             return len(self._waiting)
+        if not self._waiting or self._idle:
+            return 0
+        busy = not self._must_go_on() and self._roomy_looks < _ROOMY_LOOKS
+        patience_s = _PATIENCE_WHEN_BUSY_S if busy else _PATIENCE_S
         now = self._loop.time()
-        if not self._waiting or now - max(self._started_at, self._waiting[0][0]) < _PATIENCE_S:
+        if now - max(self._started_at, self._waiting[0][0]) < patience_s:
             return 0
-        if self._idle or not (self._must_go_on() or self._roomy_looks >= _ROOMY_LOOKS):
-            return 0
-        latest = now - _PATIENCE_S
+        latest = now - patience_s
         return sum(1 for _ in itertools.takewhile(lambda each: each[0] <= latest, self._waiting))
 
     def _come_back(self) -> None:
