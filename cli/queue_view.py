@@ -77,7 +77,7 @@ def pretty(body: str) -> str:
     """A body with its JSON laid out; no character of it can steer a terminal."""
     try:
         return harmless(json.dumps(json.loads(body), indent=2, ensure_ascii=False))
-    except ValueError:
+    except (ValueError, RecursionError):  # lists too deep
         return harmless(body)
 
 

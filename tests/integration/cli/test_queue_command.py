@@ -255,6 +255,10 @@ def test_a_body_cannot_steer_the_terminal() -> None:
     assert "\x9b" not in pretty(json.dumps({"a": "\x9b"}))
 
 
+def test_a_body_of_lists_too_deep_is_shown_as_it_is() -> None:
+    assert pretty("[" * 100_000) == "[" * 100_000
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (7_300, "2 h"), (1e6, "11 d")]
 )

@@ -62,9 +62,9 @@ def event_of(message: Message) -> Event:
             sequence=detail["sequence"],
             endpoint_id=_only_endpoint(envelope["detail-type"], detail),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Poison(f"{type(error).__name__}: {error}") from error
-    kinds = {"livemode": bool, "type": str, "sequence": int}
+    kinds = {"livemode": bool, "type": str, "sequence": int, "trace_id": str | None}
     for name, kind in kinds.items():
         if not isinstance(getattr(event, name), kind):
             raise Poison(f"{name} is of another kind")
