@@ -26,7 +26,7 @@ from paywright import db
 from paywright.clock import SystemClock, business_clock
 from paywright.ids import typeid, uuid_floor
 from paywright.webhooks import signing, urls
-from paywright.webhooks.filters import wants
+from paywright.webhooks.filters import NoSuchEvents, check_filter, wants
 from paywright.webhooks.sender import Answer, Sender
 
 _POLL_S = 0.25
@@ -175,11 +175,10 @@ def filters(given: Sequence[str]) -> list[str]:
     """The events that are wanted; Failure for what can match none."""
     wanted = [part.strip() for text in given for part in text.split(",") if part.strip()]
     for pattern in wanted:
-        words = pattern.removesuffix(".*").split(".")
-        if pattern != "*" and not all(word.replace("_", "").isalpha() for word in words):
-            raise Failure(
-                f"--events {pattern}: give a type such as payment.captured, payment.*, or *."
-            )
+        try:
+            check_filter(pattern)
+        except NoSuchEvents as error:
+            raise Failure(f"--events {pattern}: {error}.") from error
     return wanted or ["*"]
 
 

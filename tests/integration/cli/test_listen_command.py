@@ -298,6 +298,10 @@ def test_a_slow_server_delays_neither_the_others_nor_the_end_for_long(
         (["--forward-to=localhost:8000"], "Say which merchant"),
         (["--forward-to=localhost:8000", "--merchant=M", "--events=pay ment"], "--events pay ment"),
         (
+            ["--forward-to=localhost:8000", "--merchant=M", "--events=foo.*"],
+            "there are *, payment.*",
+        ),
+        (
             ["--forward-to=localhost:8000", "--merchant=mer_01k8nkrkaye008000000000002"],
             "There is no merchant mer_01k8nkrkaye008000000000002",
         ),
