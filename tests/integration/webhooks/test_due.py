@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -240,6 +241,27 @@ def test_410_on_a_retry_disables_the_endpoint(merchant: Merchant, receiver: Rece
     assert [each["status"] for each in merchant.deliveries()] == ["failed"]
     assert [each["type"] for each in merchant.events()] == ["merchant.webhook_endpoint_disabled"]
     assert merchant.graves.letters == []
+
+
+@pytest.mark.parametrize(
+    ("code", "meanwhile"),
+    [
+        (410, {"url": "https://example.com/new"}),
+        (500, {"url": "https://example.com/new"}),
+        (500, {"failing_since": None, "failures": 0}),
+    ],
+)
+def test_an_answer_from_before_a_change_disables_nothing(
+    merchant: Merchant, code: int, meanwhile: dict[str, object]
+) -> None:
+    merchant.set_endpoint(failing_since=merchant.clock.now() - timedelta(days=6), failures=9)
+    (planned,) = merchant.store.plan([event_of(merchant.message())])
+    merchant.set_endpoint(**meanwhile)
+    now = merchant.clock.now()
+    outcome = judge(planned, Answer(code), at=now, wall_now=now, jitter=0)
+    merchant.store.record([outcome])
+    assert merchant.endpoint()["enabled"]
+    assert merchant.events() == []
 
 
 def test_an_endpoint_of_which_nothing_is_known_has_one_request_at_a_time(

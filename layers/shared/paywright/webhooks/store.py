@@ -18,6 +18,7 @@ from paywright.webhooks.disabled import disabled_event
 from paywright.webhooks.filters import wants
 from paywright.webhooks.health import (
     BROKEN_AFTER,
+    FAILING_REASON,
     FIRST_REST_S,
     LONGEST_REST_S,
     Health,
@@ -162,6 +163,8 @@ class PostgresDeliveryStore:
             "merchant_id": endpoint.merchant_id,
             "id": endpoint.id,
             "sequence": endpoint.sequence,
+            "url": endpoint.url,
+            "failing_since": endpoint.health.failing_since if reason == FAILING_REASON else None,
             "reason": reason,
             "event_id": event_id,
             "event_type": EventType.ENDPOINT_DISABLED,

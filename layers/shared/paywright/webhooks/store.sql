@@ -123,12 +123,15 @@ UPDATE webhook_endpoints AS endpoint
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id;
 
 -- name: disable
--- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first.
+-- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
+-- said of another URL says nothing of this one, and an answer ends what were failures only.
 WITH disabled AS (
     UPDATE webhook_endpoints
        SET enabled = false, disabled_reason = %(reason)s, disabled_at = %(now)s, updated_at = %(now)s,
            sequence = sequence + 1
      WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND enabled AND sequence = %(sequence)s
+       AND url = %(url)s
+       AND (%(failing_since)s::timestamptz IS NULL OR failing_since = %(failing_since)s)
     RETURNING merchant_id, id, livemode, sequence
 )
 INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
