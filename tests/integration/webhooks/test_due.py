@@ -325,6 +325,32 @@ def test_those_that_fail_do_not_take_all_there_is(
     assert merchant.id in {each.delivery.event.merchant_id for each in first}
 
 
+@pytest.mark.parametrize("slow", [True, False])
+def test_no_merchant_waits_behind_all_that_another_has(
+    merchant: Merchant,
+    receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
+    *,
+    slow: bool,
+) -> None:
+    for _ in range(2):
+        merchant.add_endpoint(receiver.url)
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(8)])
+    other = new_merchant(receiver.url)
+    other.set_endpoint(slow=True)
+    merchant.clock.advance(seconds=1)
+    other.clock.advance(seconds=1)
+    other.deliver(other.message(), other.message())
+    for each in (merchant, other):
+        each.set_endpoint(slow=slow)
+    taken = _take(merchant, limit=4, for_the_ill=4)
+    assert other.id in {each.delivery.event.merchant_id for each in taken}
+    busy = {row["endpoint_id"]: 1 for row in merchant.waiting()}
+    (first,) = _take(merchant, busy, limit=1)
+    assert first.delivery.event.merchant_id == other.id, "who has nothing under way comes first"
+
+
 def _take(
     merchant: Merchant,
     busy: dict[Any, int] | None = None,

@@ -140,12 +140,14 @@ SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payl
 
 -- name: take
 -- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
--- that fail come last and have a share only, so that they never take all there is. What is taken
--- is due again at `until`, should nobody tell before that what came of it.
+-- that fail come last and have a share only, so that they never take all there is; and each merchant
+-- has one under way before another has a second. What is taken is due again at `until`, should nobody
+-- tell before that what came of it.
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , places AS (
-    SELECT waits.endpoint_id, endpoint.failing_since IS NOT NULL OR endpoint.slow AS is_ill,
+    SELECT waits.endpoint_id, waits.merchant_id, coalesce(busy.deliveries, 0) AS busy,
+           endpoint.failing_since IS NOT NULL OR endpoint.slow AS is_ill,
            CASE WHEN endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
                 THEN %(at_once)s
                 WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > %(now)s THEN 0
@@ -158,18 +160,25 @@ WITH RECURSIVE
       LEFT JOIN unnest(%(busy_endpoints)s::uuid[], %(busy_deliveries)s::integer[])
            AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
      WHERE endpoint.enabled
-), due AS (
-    SELECT places.is_ill, next.*,
-           row_number() OVER (PARTITION BY places.is_ill ORDER BY next.due_at) AS place
+), busy_merchants AS (
+    SELECT merchant_id, is_ill, sum(busy) AS deliveries FROM places GROUP BY merchant_id, is_ill
+), next AS (
+    SELECT places.is_ill, places.merchant_id, next.*,
+           row_number() OVER (PARTITION BY places.merchant_id, places.is_ill
+                                  ORDER BY next.due_at) AS number
       FROM places CROSS JOIN LATERAL (
            SELECT w.endpoint_id, w.delivery_id, w.due_at FROM webhook_waiting w
             WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s
             ORDER BY w.due_at
             LIMIT greatest(places.free, 0)) AS next
+), due AS (
+    SELECT *, row_number() OVER (PARTITION BY is_ill
+                                     ORDER BY busy_merchants.deliveries + number, due_at) AS place
+      FROM next JOIN busy_merchants USING (merchant_id, is_ill)
 ), chosen AS (
     SELECT endpoint_id, delivery_id FROM due
      WHERE NOT is_ill OR place <= %(for_the_ill)s
-     ORDER BY is_ill, due_at
+     ORDER BY is_ill, place
      LIMIT %(limit)s
 ), taken AS (
     UPDATE webhook_waiting AS waiting SET due_at = %(until)s
