@@ -340,6 +340,24 @@ def test_one_environment_sends_to_an_endpoint_of_which_nothing_is_known(
     assert len(receiver.received) == 1
 
 
+def test_a_merchant_holds_no_more_environments_with_many_endpoints_than_with_one(
+    merchant: Merchant, receiver: Receiver, new_merchant: Callable[[str], Merchant], valkey: Cache
+) -> None:
+    first, second = (Places(valkey, lease_s=35) for _ in range(2))
+    for elsewhere in (first, second):
+        assert elsewhere.take({merchant.id: True}) == {merchant.id}
+    other = new_merchant(receiver.url)
+    merchant.deliver(merchant.message(), other.message())
+    assert [each["status"] for each in other.deliveries()] == ["delivered"]
+    assert [each["status"] for each in merchant.deliveries()] == ["pending"]
+    endpoint = merchant.endpoint()["id"]
+    assert first.take({endpoint: False}) == {endpoint}, "no place is kept where nothing is sent"
+    first.leave([endpoint, merchant.id])
+    merchant.deliver(merchant.message())
+    assert [each["status"] for each in merchant.deliveries()] == ["pending", "delivered"]
+    assert first.take({merchant.id: True}) == {merchant.id}, "it is left when all is sent"
+
+
 def test_a_few_environments_send_to_one_that_answers(valkey: Cache) -> None:
     endpoint = uuid.uuid4()
     first, second, third = (Places(valkey, lease_s=35) for _ in range(3))

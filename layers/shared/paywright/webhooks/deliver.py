@@ -60,13 +60,13 @@ class DeliveryStore(Protocol):
 
 
 class Admission(Protocol):
-    """How many execution environments send to one endpoint."""
+    """How many execution environments send to one endpoint, and to all of one merchant."""
 
     def take(self, proven: Mapping[UUID, bool]) -> set[UUID]:
-        """The endpoints that may be sent to."""
+        """The endpoints and merchants that may be sent to."""
         ...
 
-    def leave(self, endpoints: Iterable[UUID]) -> None:
+    def leave(self, taken: Iterable[UUID]) -> None:
         """Nothing is being sent to these any more."""
         ...
 
@@ -175,8 +175,9 @@ class _Sending:
             endpoints.values(),
         )
         if hanging:
-            self._means.places.leave(self._admitted - endpoints.keys())
-            self._admitted &= endpoints.keys()
+            kept = endpoints.keys() | {each.merchant_id for each in endpoints.values()}
+            self._means.places.leave(self._admitted - kept)
+            self._admitted &= kept
             self._wait(hanging, self._time_left_s)
             self._record(self._outcomes(hanging))
 
@@ -185,14 +186,20 @@ class _Sending:
         self._means.places.leave(self._admitted)
 
     def _admit(self, wanted: Sequence[Delivery], proven: Mapping[UUID, bool]) -> list[Delivery]:
-        """Begin those whose endpoints have a place; return the others."""
-        admitted = self._means.places.take(proven)
-        self._admitted |= admitted
+        """Begin those whose endpoints have a place, as their merchants do; return the others."""
+        merchants = {each.endpoint.merchant_id for each in wanted}
+        granted = self._means.places.take(dict.fromkeys(merchants, True) | dict(proven))
         sender, wall = self._means.sender, self._means.wall
+        refused = []
         for each in wanted:
-            if each.endpoint.id in admitted:
+            needed = {each.endpoint.id, each.endpoint.merchant_id}
+            if needed <= granted:
+                self._admitted |= needed
                 self._futures[each] = _pool().submit(attempt, each, sender, wall)
-        return [each for each in wanted if each.endpoint.id not in admitted]
+            else:
+                refused.append(each)
+        self._means.places.leave(granted - self._admitted)  # one without the other
+        return refused
 
     def _wait(self, futures: Mapping[Delivery, Future[Answer]], until_s: float) -> None:
         left_s = min(until_s, self._time_left_s) - (time.monotonic() - self._began)

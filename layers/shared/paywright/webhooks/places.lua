@@ -1,6 +1,6 @@
--- Who sends to which endpoint: few execution environments at a time for each.
--- KEYS: a hash, field by endpoint, of "name:until" for each environment, blanks between them
--- ARGV: the caller's name, ms until a place is given up by itself, then pairs of an endpoint and how
+-- Who sends to which endpoint, and of which merchant: few execution environments at a time for each.
+-- KEYS: a hash, field by endpoint or merchant, of "name:until" for each environment, blanks between them
+-- ARGV: the caller's name, ms until a place is given up by itself, then pairs of one of them and how
 --       many may be there; with 0 the caller leaves
 -- Returns 1 or 0 for each pair: whether the caller is there now. The server's clock counts.
 local caller, lease_ms = ARGV[1], tonumber(ARGV[2])

@@ -1,7 +1,8 @@
 """How many execution environments send to one endpoint at a time, shared through Valkey.
 
 Each of them serves one batch at a time, and a receiver that hangs holds the whole batch. So it may
-hold few of them, however many events are waiting for it. Without Valkey all are let in: what is
+hold few of them, however many events are waiting for it; and a merchant may hold no more with all
+of its endpoints, or a hundred that hang would hold them all. Without Valkey all are let in: what is
 known of the endpoint's health in the database still sends the others elsewhere a second later.
 """
 
@@ -16,7 +17,7 @@ from uuid import UUID
 from paywright.cache import Away, Cache
 
 PLACES, PLACES_UNPROVEN = 2, 1
-"""For an endpoint that has what it was sent last, and for any other."""
+"""For an endpoint that has what it was sent last, or a merchant; and for any other endpoint."""
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua").read_text()
 
@@ -31,12 +32,12 @@ class Places:
         self._name = secrets.token_hex(6)
 
     def take(self, proven: Mapping[UUID, bool]) -> set[UUID]:
-        """Take a place at each endpoint that has one; `leave` them soon."""
+        """Take a place at each endpoint or merchant that has one; `leave` them soon."""
         return self._ask({each: PLACES if yes else PLACES_UNPROVEN for each, yes in proven.items()})
 
-    def leave(self, endpoints: Iterable[UUID]) -> None:
+    def leave(self, taken: Iterable[UUID]) -> None:
         """Give the places at these up."""
-        self._ask(dict.fromkeys(endpoints, 0))
+        self._ask(dict.fromkeys(taken, 0))
 
     def _ask(self, wanted: Mapping[UUID, int]) -> set[UUID]:
         if not wanted:
