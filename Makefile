@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup setup-dev up down test check docs lock build bench compat clean
+.PHONY: help setup setup-dev up down test faults check docs lock build bench compat clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ down: setup ## stop what `paywright up --detach` started
 
 test: setup-dev ## unit, integration and end-to-end tests, in parallel, against real servers
 	@$(BIN)/pytest -n auto --dist loadgroup
+
+faults: setup-dev ## two minutes of kill -9 under load, then every event has to arrive; SEED=1 repeats one
+	@PAYWRIGHT_FAULTS_S=120 PAYWRIGHT_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/pytest -s tests/simulation/test_faults.py
 
 check: setup-dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

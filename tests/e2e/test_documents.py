@@ -141,7 +141,9 @@ def follow(paywright, command: str, expected: list[str], environment: dict[str, 
     assert not missing(expected, output), f"{command}\n{output}"
 
 
-@pytest.mark.parametrize("target", ["up", "test", "check", "build", "setup-dev", "lock", "docs"])
+@pytest.mark.parametrize(
+    "target", ["up", "test", "faults", "check", "build", "setup-dev", "lock", "docs"]
+)
 def test_every_make_target_of_the_documents_exists(target: str) -> None:
     documents = (_ROOT / "README.md").read_text() + (_ROOT / "CONTRIBUTING.md").read_text()
     assert f"make {target}" in documents
