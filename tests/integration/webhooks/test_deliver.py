@@ -326,6 +326,32 @@ def test_what_others_of_a_batch_have_is_recorded_before_the_one_that_hangs(
     assert len(receiver.received) == 1
 
 
+def test_what_hangs_is_due_again_should_its_environment_be_killed(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    began = merchant.clock.now()
+    dsn, password = merchant.owner.info.dsn, merchant.owner.info.password
+    connection = psycopg.connect(dsn, password=password, autocommit=True)
+    view = replace(merchant, owner=connection)
+    waiting: list[Any] = []
+
+    def watch(handler: Any) -> None:
+        """It answers once somebody else is to try again."""
+        until = time.monotonic() + 10
+        while time.monotonic() < until and not waiting:
+            waiting.extend(view.waiting())
+            time.sleep(0.05)
+        status(200)(handler)
+
+    receiver.replies.append(watch)
+    merchant.deliver(merchant.message(), timeout_s=15, left_s=20)
+    connection.close()
+    assert [each["due_at"] > began + timedelta(seconds=20) for each in waiting] == [True]
+    assert merchant.waiting() == [], "it was not killed"
+    (delivered,) = merchant.deliveries()
+    assert (delivered["status"], delivered["attempts"], delivered["tries"]) == ("delivered", 1, 1)
+
+
 def test_one_environment_sends_to_an_endpoint_of_which_nothing_is_known(
     merchant: Merchant, receiver: Receiver, valkey: Cache
 ) -> None:

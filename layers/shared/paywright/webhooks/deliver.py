@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Protocol
 from uuid import UUID
@@ -38,6 +39,8 @@ PATIENCE_S = SLOW_MS / 1000
 """After which those that have answered are recorded, and what was not begun waits elsewhere."""
 
 _FOR_A_PLACE_S, _LOOK_EVERY_S = 0.1, 0.02
+_GRACE_S = 5.0
+"""After the function's time, until what it has not told of is due again: it is gone."""
 
 Jitter = Callable[[], float]
 
@@ -165,9 +168,12 @@ class _Sending:
         hanging = {each: future for each, future in self._futures.items() if not _is_over(future)}
         endpoints = {each.endpoint.id: each.endpoint for each in hanging}
         now = self._means.clock.now()
+        # All of an event's deliveries are known from here on, should this environment be killed.
+        gone_at = now + timedelta(seconds=self._time_left_s + _GRACE_S)
         self._record(
             [
                 *(parked(each, now) for each in self._waiting),
+                *(parked(each, gone_at) for each in hanging),
                 *self._outcomes(
                     {each: f for each, f in self._futures.items() if each not in hanging}
                 ),

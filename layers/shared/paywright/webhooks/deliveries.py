@@ -126,7 +126,7 @@ def judge(
 
 
 def parked(delivery: Delivery, at: datetime) -> Outcome:
-    """It waits, for whoever has time for its endpoint."""
+    """It waits from a moment on, for whoever has time for its endpoint."""
     return Outcome(delivery, "pending", None, at, at)
 
 
