@@ -67,6 +67,7 @@ SELECT e.id, e.merchant_id, e.livemode, e.type, e.object_id, e.sequence, e.paylo
    AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = e.id OFFSET 0)
    AND EXISTS (SELECT FROM webhook_endpoints w
                 WHERE w.merchant_id = e.merchant_id AND w.livemode = e.livemode AND w.enabled
+                  AND w.created_at < e.relayed_at -- a new one does not get what was before
                   AND EXISTS (SELECT FROM unnest(w.event_types) AS wanted
                                WHERE wanted IN ('*', e.type)
                                   OR right(wanted, 2) = '.*'

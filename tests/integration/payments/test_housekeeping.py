@@ -119,6 +119,19 @@ def test_deliveries_are_kept_for_30_days_with_their_attempts(
     owner.execute("DELETE FROM webhook_waiting WHERE delivery_id = %s", [fresh])
 
 
+def test_an_endpoint_does_not_get_what_was_before_it(
+    platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+) -> None:
+    now = platform.clock.now()
+    owner.execute(
+        "UPDATE webhook_endpoints SET created_at = %s WHERE merchant_id ="
+        " (SELECT merchant_id FROM events WHERE object_id = %s)",
+        [now, paid],
+    )
+    relay_again(platform.database, now + timedelta(minutes=2))
+    assert waiting(owner, paid) == 0
+
+
 def test_it_ends_after_a_few_times(
     platform: Platform, paid: Any, owner: psycopg.Connection[Any]
 ) -> None:
