@@ -13,6 +13,7 @@ ALTER TABLE webhook_endpoints
 
 -- `tries` counts the attempts since the delivery was last begun anew, `attempts` all of them.
 ALTER TABLE webhook_deliveries
+    ALTER COLUMN attempts TYPE integer, -- one may be sent again as often as somebody likes
     ADD COLUMN livemode boolean,
     ADD COLUMN tries smallint NOT NULL DEFAULT 0;
 UPDATE webhook_deliveries SET livemode = coalesce(
@@ -27,7 +28,7 @@ CREATE INDEX webhook_deliveries_age ON webhook_deliveries USING brin (id) WITH (
 CREATE TABLE webhook_attempts (
     merchant_id uuid NOT NULL,
     delivery_id uuid NOT NULL,
-    number      smallint NOT NULL,
+    number      integer NOT NULL,
     endpoint_id uuid NOT NULL,
     at          timestamptz NOT NULL,
     status_code smallint,
@@ -63,7 +64,8 @@ GRANT SELECT ON webhook_attempts, webhook_waiting TO paywright_readonly;
 
 DROP TABLE webhook_waiting, webhook_attempts;
 DROP INDEX webhook_deliveries_age;
-ALTER TABLE webhook_deliveries DROP COLUMN tries, DROP COLUMN livemode;
+ALTER TABLE webhook_deliveries
+    DROP COLUMN tries, DROP COLUMN livemode, ALTER COLUMN attempts TYPE smallint;
 ALTER TABLE webhook_endpoints
     DROP COLUMN answered_at, DROP COLUMN failures, DROP COLUMN slow, DROP COLUMN rest_until,
     DROP COLUMN rest_s, RESET (fillfactor);

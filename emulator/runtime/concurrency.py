@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 import time
 from collections import deque
@@ -92,8 +91,8 @@ class Cores:
         self.count = os.cpu_count() or 1
         self._load = _opened("/proc/loadavg")
         self._stat = _opened("/proc/stat")
-        self._looked_at = -math.inf
-        self._ticks = (0, 0)
+        self._looked_at = time.monotonic()
+        self._ticks = (0, 0) if self._stat is None else _ticks(self._stat)
         self._idle_share = 1.0
 
     def have_room(self) -> bool:
@@ -110,8 +109,7 @@ class Cores:
     def _have_idled(self, stat: int) -> bool:
         now = time.monotonic()
         if now - self._looked_at >= _LOOK_S:
-            fields = [int(each) for each in os.pread(stat, 256, 0).split(b"\n")[0].split()[1:9]]
-            ticks = fields[3], sum(fields)
+            ticks = _ticks(stat)
             idle, passed = (new - old for new, old in zip(ticks, self._ticks, strict=True))
             self._idle_share = idle / max(passed, 1)
             self._looked_at, self._ticks = now, ticks
@@ -123,6 +121,12 @@ class Cores:
             if file is not None:
                 os.close(file)
         self._load = self._stat = None
+
+
+def _ticks(stat: int) -> tuple[int, int]:
+    """Idle time and all time of the cores together, in ticks of the kernel's clock."""
+    fields = [int(each) for each in os.pread(stat, 256, 0).split(b"\n")[0].split()[1:9]]
+    return fields[3], sum(fields)
 
 
 def _opened(path: str) -> int | None:

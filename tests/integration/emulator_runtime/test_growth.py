@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from subprocess import PIPE
@@ -112,7 +113,10 @@ def test_cores_have_no_room_beside_as_many_processes_that_work() -> None:
         for each in busy:
             assert each.stdout is not None
             each.stdout.readline()  # it works by now
-        assert not cores.have_room()
+        until = time.monotonic() + 10
+        while cores.have_room():  # a tenth of the last moments may have been idle
+            assert time.monotonic() < until
+            time.sleep(0.05)
     finally:
         for each in busy:
             each.kill()

@@ -72,6 +72,18 @@ def test_delays_grow_and_the_last_attempt_ends_in_the_dead_letters(
     )
 
 
+def test_a_delivery_may_be_sent_any_number_of_times(merchant: Merchant, receiver: Receiver) -> None:
+    receiver.replies.append(status(503))
+    merchant.deliver(merchant.message())
+    merchant.owner.execute(
+        "UPDATE webhook_deliveries SET attempts = 32767 WHERE merchant_id = %s", [merchant.id]
+    )
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
+    (delivery,) = merchant.deliveries()
+    assert (delivery["status"], delivery["attempts"]) == ("delivered", 32768)
+
+
 def test_dead_letters_wait_while_their_queue_is_away(
     merchant: Merchant, receiver: Receiver
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from paywright.webhooks.kept import MOST_KEPT
+from paywright.webhooks.resolving import Resolver, TooLate
 from paywright.webhooks.sender import Sender
 from tests.receivers import Receiver, Reply, status
 
@@ -336,6 +337,22 @@ def test_many_name_servers_that_hang_hold_a_bounded_number_of_threads(
         assert len(asked) == 2
     finally:
         answer_now.set()
+
+
+def test_a_look_up_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paywright.webhooks.resolving.MOST_AT_ONCE", 1)
+    answer_now = threading.Event()
+
+    def resolver(host: str, _port: int) -> list[str]:
+        if host == "slow.example":
+            answer_now.wait()
+        return ["127.0.0.1"]
+
+    resolving = Resolver(resolver)
+    with pytest.raises(TooLate):
+        resolving.within(0.05, "slow.example", 80)
+    threading.Timer(0.2, answer_now.set).start()
+    assert resolving.within(10.0, "quick.example", 80) == ["127.0.0.1"]
 
 
 def test_an_unknown_host_is_recorded() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
@@ -36,26 +37,32 @@ class Resolver:
 
     def __init__(self, resolve: Resolve = system_resolve) -> None:
         self._resolve = resolve
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._on_their_way: dict[tuple[str, int], Future[list[str]]] = {}
 
     def within(self, timeout_s: float, host: str, port: int) -> list[str]:
         """The addresses of a host; raise TooLate, or the OSError of whom was asked."""
         if _is_address(host):
             return [host]
-        future = self._look_up((host, port))
+        until = time.monotonic() + timeout_s
+        future = self._look_up((host, port), timeout_s)
         try:
-            return future.result(timeout_s)
+            return future.result(max(until - time.monotonic(), 0))
         except TimeoutError:
             raise TooLate from None
 
-    def _look_up(self, asked: tuple[str, int]) -> Future[list[str]]:
-        with self._lock:
+    def _look_up(self, asked: tuple[str, int], timeout_s: float) -> Future[list[str]]:
+        """The answer that is on its way, or the question as soon as there is room for it."""
+
+        def can_go_on() -> bool:
+            return asked in self._on_their_way or len(self._on_their_way) < MOST_AT_ONCE
+
+        with self._changed:
+            if not self._changed.wait_for(can_go_on, timeout_s):
+                raise TooLate
             future = self._on_their_way.get(asked)
             if future is not None:
                 return future
-            if len(self._on_their_way) >= MOST_AT_ONCE:
-                raise TooLate
             future = self._on_their_way[asked] = Future()
         # A daemon: at the end of the process nobody waits for an answer that nobody needs.
         threading.Thread(target=self._run, args=(asked, future), daemon=True).start()
@@ -72,8 +79,9 @@ class Resolver:
             future.set_result(found)
 
     def _done(self, asked: tuple[str, int]) -> None:
-        with self._lock:
+        with self._changed:
             del self._on_their_way[asked]
+            self._changed.notify_all()
 
 
 class UrlCheck:
