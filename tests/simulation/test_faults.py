@@ -43,7 +43,7 @@ from tests.simulation.reckoning import (
 )
 from tests.simulation.traffic import Payer, traffic
 
-pytestmark = pytest.mark.xdist_group("e2e")  # one whole system at a time
+pytestmark = pytest.mark.xdist_group("faults")
 
 _SECONDS = float(os.environ.get("PAYWRIGHT_FAULTS_S", "18"))
 _SEED = int(os.environ.get("PAYWRIGHT_FAULTS_SEED", "1"))
