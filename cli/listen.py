@@ -26,7 +26,7 @@ from paywright import db
 from paywright.clock import SystemClock, business_clock
 from paywright.ids import typeid, uuid_floor
 from paywright.webhooks import signing, urls
-from paywright.webhooks.filters import NoSuchEvents, check_filter, wants
+from paywright.webhooks.filters import EVENT_TYPES, NoSuchEvents, check_filter, wants
 from paywright.webhooks.sender import Answer, Sender
 
 _POLL_S = 0.25
@@ -131,7 +131,11 @@ class Listener:
         if self._is_away:
             self.said("The database is back.")
             self._is_away = False
-        return [row for row in found if wants(self.event_types, row["type"])]
+        return [
+            row
+            for row in found
+            if row["type"] in EVENT_TYPES and wants(self.event_types, row["type"])
+        ]
 
     def _rows(self, source: db.Database, window: Window[UUID], limit: int) -> list[dict[str, Any]]:
         rows = source.all(
