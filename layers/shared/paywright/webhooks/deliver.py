@@ -225,7 +225,7 @@ class _Sending:
                 outcomes.append(parked(delivery, now))
                 continue
             answer = Answer(None, "no answer in time", duration_ms=elapsed_ms)
-            if future.done():  # name resolution knows no deadline; we do
+            if future.done():  # the function's own time may end before that of a request
                 answer = future.result()
             jitter = self._means.jitter()
             outcomes.append(judge(delivery, answer, at=now, wall_now=wall_now, jitter=jitter))

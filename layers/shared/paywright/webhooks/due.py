@@ -15,8 +15,8 @@ from uuid import UUID
 
 from paywright.clock import Clock
 from paywright.ids import typeid
-from paywright.webhooks.deliver import Graveyard, Jitter, jitter
-from paywright.webhooks.deliveries import Delivery, Outcome, Post, attempt, judge, tell_of
+from paywright.webhooks.deliver import PATIENCE_S, Graveyard, Jitter, jitter
+from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post, attempt, judge, tell_of
 from paywright.webhooks.message import body_for
 from paywright.webhooks.queue import DeadLetter
 from paywright.webhooks.retries import MAX_ATTEMPTS
@@ -41,7 +41,7 @@ CLOSE_EVERY_S = 5.0
 LEASE_S = 60.0
 """Business time after which what was taken is due again, should this environment be gone."""
 _GIVE_UP_S = 20.0
-"""Wall time after which a request counts as unanswered: name resolution knows no deadline."""
+"""Wall time after which a request counts as unanswered, whatever keeps its thread."""
 
 
 class DueStore(Protocol):
@@ -59,12 +59,12 @@ class DueStore(Protocol):
         """What is due."""
         ...
 
-    def record(self, outcomes: list[Outcome]) -> None:
-        """Keep what came of deliveries."""
+    def record(self, outcomes: list[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+        """Keep what came of deliveries, and which endpoints have not answered in time."""
         ...
 
-    def forget(self, deliveries: Iterable[Delivery]) -> None:
-        """Nothing is to be done with these any more."""
+    def settle(self, delivery: Delivery) -> None:
+        """A failed one is told of: nothing is to be done with it, unless it was sent again."""
         ...
 
     def close(self) -> int:
@@ -94,6 +94,9 @@ class DueDeliveries:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="due")
         self._under_way: dict[UUID, tuple[Delivery, Future[Answer], float]] = {}
         self._unrecorded: list[Outcome] = []
+        self._hang: set[UUID] = (
+            set()
+        )  # endpoints known to, as long as a request to them is under way
         self._look_at = self._close_at = 0.0
 
     def step(self) -> bool:
@@ -135,7 +138,10 @@ class DueDeliveries:
 
     def _begin(self) -> bool:
         busy = Counter(delivery.endpoint.id for delivery, *_ in self._under_way.values())
-        ill = sum(each.endpoint.health.is_ill for each, *_ in self._under_way.values())
+        ill = sum(
+            each.endpoint.health.is_ill or each.endpoint.id in self._hang
+            for each, *_ in self._under_way.values()
+        )
         found = self._store.take(
             limit=AT_ONCE - len(self._under_way),
             for_the_ill=max(FOR_THE_ILL - ill, 0),
@@ -165,14 +171,34 @@ class DueDeliveries:
             outcome = judge(delivery, answer, at=now, wall_now=wall_now, jitter=self._jitter())
             self._unrecorded.append(outcome)
             del self._under_way[id_]
-        if not self._unrecorded:
+        hanging = self._begin_to_hang()
+        if not self._unrecorded and not hanging:
             return
-        self._store.record(self._unrecorded)
+        self._store.record(self._unrecorded, hanging)
+        self._hang |= {endpoint.id for endpoint in hanging}
         recorded, self._unrecorded = self._unrecorded, []
         for outcome in recorded:
             tell_of(outcome)
             if outcome.is_exhausted:
                 self._bury(outcome.delivery, outcome.reason)
+
+    def _begin_to_hang(self) -> list[Endpoint]:
+        """Endpoints that were quick and now keep a request: from now on they are slow ones.
+
+        Their answers come too late to say so: they would take all there is until then.
+        """
+        began_by = time.monotonic() - PATIENCE_S
+        late = {
+            each.endpoint.id: each.endpoint
+            for each, _, began in self._under_way.values()
+            if began < began_by
+        }
+        self._hang &= late.keys()
+        return [
+            endpoint
+            for id_, endpoint in late.items()
+            if id_ not in self._hang and not endpoint.health.slow
+        ]
 
     def _bury(self, delivery: Delivery, reason: str) -> None:
         """Put a failed delivery into the dead-letter queue; if that is away, it is due again."""
@@ -188,4 +214,4 @@ class DueDeliveries:
             ),
         )
         if self._dead_letters.put(letter):
-            self._store.forget([delivery])
+            self._store.settle(delivery)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -115,7 +115,7 @@ class PostgresDeliveryStore:
         rows = with_retries(lambda: self._database.all(_QUERIES["take"], parameters))
         lost = [row for row in rows if row["payload"] is None]
         if lost:  # it is older than events are kept
-            self._forget(lost)
+            self._give_up(lost)
             rows = [row for row in rows if row["payload"] is not None]
         return [
             Due(Delivery(row["delivery_id"], _event_of(row), endpoint, row["tries"]), _reason(row))
@@ -133,24 +133,25 @@ class PostgresDeliveryStore:
             if outcome.answer is not None:
                 results.setdefault(outcome.delivery.endpoint.id, []).append(outcome)
         now = self._clock.now()
-        news = [(endpoint, hangs(now)) for endpoint in hanging]
+        news = {endpoint.id: (endpoint, hangs(now)) for endpoint in hanging}
         for these in results.values():
             endpoint, what = these[-1].delivery.endpoint, seen(these)
-            if is_news(endpoint.health, what):
-                news.append((endpoint, what))
+            if endpoint.id in news:
+                news[endpoint.id] = endpoint, replace(what, slow=True)
+            elif is_news(endpoint.health, what):
+                news[endpoint.id] = endpoint, what
         if outcomes or news:
-            parameters = _of_outcomes(outcomes) | _of_news(news) | _RESTS | {"now": now}
+            parameters = _of_outcomes(outcomes) | _of_news(news.values()) | _RESTS | {"now": now}
             with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
         for these in results.values():
             reason = reason_to_disable(these[-1].delivery.endpoint.health, these)
             if reason is not None:
                 self._disable(reason, these[-1], now)
 
-    def forget(self, deliveries: Iterable[Delivery]) -> None:
-        """Nothing is to be done with these any more."""
-        self._forget(
-            [{"endpoint_id": each.endpoint.id, "delivery_id": each.id} for each in deliveries]
-        )
+    def settle(self, delivery: Delivery) -> None:
+        """A failed one is told of: nothing is to be done with it, unless it was sent again."""
+        parameters = {"merchant_id": delivery.endpoint.merchant_id, "id": delivery.id}
+        self._database.run(_QUERIES["settle"], parameters)
 
     def close(self) -> int:
         """Fail what waits for endpoints that are disabled or deleted, a thousand at most."""
@@ -173,12 +174,12 @@ class PostgresDeliveryStore:
         }
         self._database.run(_QUERIES["disable"], parameters)
 
-    def _forget(self, rows: Sequence[Mapping[str, Any]]) -> None:
+    def _give_up(self, rows: Sequence[Row]) -> None:
         parameters = {
             "endpoint_ids": [row["endpoint_id"] for row in rows],
             "ids": [row["delivery_id"] for row in rows],
         }
-        self._database.run(_QUERIES["forget"], parameters)
+        self._database.run(_QUERIES["give_up"], parameters)
 
     def _endpoints(self, rows: Sequence[Row]) -> list[Endpoint]:
         """The endpoint of each row; rows of one share it."""
@@ -264,11 +265,13 @@ def _of_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def _of_news(news: Sequence[tuple[Endpoint, Seen]]) -> dict[str, Any]:
-    endpoints, seen_of = [each for each, _ in news], [what for _, what in news]
+def _of_news(news: Iterable[tuple[Endpoint, Seen]]) -> dict[str, Any]:
+    known = list(news)
+    endpoints, seen_of = [each for each, _ in known], [what for _, what in known]
     return {
         "seen_merchant_ids": [endpoint.merchant_id for endpoint in endpoints],
         "seen_endpoint_ids": [endpoint.id for endpoint in endpoints],
+        "seen_urls": [endpoint.url for endpoint in endpoints],
         "seen_ats": [what.at for what in seen_of],
         "seen_succeeded": [what.succeeded for what in seen_of],
         "seen_failures": [what.failures for what in seen_of],

@@ -118,9 +118,10 @@ UPDATE webhook_endpoints AS endpoint
             ) END
   FROM unnest(%(seen_merchant_ids)s::uuid[], %(seen_endpoint_ids)s::uuid[], %(seen_ats)s::timestamptz[],
               %(seen_succeeded)s::boolean[], %(seen_failures)s::integer[],
-              %(seen_failing_since)s::timestamptz[], %(seen_slow)s::boolean[])
-       AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow)
- WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id;
+              %(seen_failing_since)s::timestamptz[], %(seen_slow)s::boolean[], %(seen_urls)s::text[])
+       AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url)
+ WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
+   AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
 
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
@@ -237,8 +238,18 @@ UPDATE webhook_deliveries AS delivery
  WHERE delivery.merchant_id = closed.merchant_id AND delivery.id = closed.delivery_id
    AND delivery.status = 'pending';
 
--- name: forget
--- Nothing is to be done with these any more; one that is pending all the same has lost its event.
+-- name: settle
+-- By the delivery's own lock: whoever sends it again has that first, and then it is not failed.
+WITH failed AS (
+    SELECT endpoint_id, id FROM webhook_deliveries
+     WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND status = 'failed'
+       FOR UPDATE
+)
+DELETE FROM webhook_waiting AS waiting USING failed
+ WHERE waiting.endpoint_id = failed.endpoint_id AND waiting.delivery_id = failed.id;
+
+-- name: give_up
+-- These have lost their events: nothing is left that could be sent.
 WITH gone AS (
     DELETE FROM webhook_waiting AS waiting
      USING unnest(%(endpoint_ids)s::uuid[], %(ids)s::uuid[]) AS done (endpoint_id, delivery_id)
