@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import psycopg
-
-from cli import database
 from cli.errors import Failure
 from cli.place import Place
 from cli.progress import Progress
-from paywright import db
+from cli.reading import opened
 from paywright.clock import business_clock
 from paywright.ids import parse_typeid, typeid
 
@@ -25,7 +20,6 @@ if TYPE_CHECKING:
     from paywright.http.lists import Page
     from paywright.ledger.verify import Report
 
-_STATEMENT_TIMEOUT_MS = 60_000
 _HEADS_KEY = "LEDGER_HEADS_KEY"
 
 
@@ -39,27 +33,6 @@ class AccountBalance:
     balance: int
 
 
-@contextmanager
-def opened(place: Place) -> Iterator[db.Database]:
-    """The place's database; whatever it refuses is a Failure of one sentence."""
-    found = db.Database(
-        place.database_url,
-        statement_timeout_ms=_STATEMENT_TIMEOUT_MS,
-        application_name="paywright ledger",
-    )
-    shown = database.without_password(place.database_url)
-    try:
-        yield found
-    except psycopg.errors.UndefinedTable as error:
-        raise Failure(f"The database {shown} has no ledger: apply the migrations.") from error
-    except (db.Lost, psycopg.Error) as error:
-        cause = error.__cause__ or error
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise Failure(f"The database {shown} refuses: {reason.rstrip('.')}.") from error
-    finally:
-        found.close()
-
-
 def balances(
     place: Place, merchant_id: UUID, *, livemode: bool, as_of: datetime | None
 ) -> list[AccountBalance]:
@@ -68,7 +41,7 @@ def balances(
 
     if as_of is not None and as_of > business_clock(place.clock_file).now():
         raise Failure("--as-of lies in the future.")
-    with opened(place) as database_:
+    with opened(place, "ledger") as database_:
         if as_of is None:
             found = ledger.balances(database_, merchant_id, livemode=livemode)
         else:
@@ -88,7 +61,7 @@ def entries(place: Place, merchant_id: UUID, *, livemode: bool, page: Page) -> l
     """The entries of a page, of whatever account, as the API shows them and with the processor."""
     from paywright.http.entry_list import entry_rows, shown_entry  # noqa: PLC0415 - as above
 
-    with opened(place) as database_:
+    with opened(place, "ledger") as database_:
         found = entry_rows(database_, merchant_id, livemode=livemode, page=page, visible=None)
     rows = found.rows[: page.limit]
     return [shown_entry(row) | {"processor": row["processor"] or None} for row in rows]
@@ -99,7 +72,7 @@ def merchant_of(place: Place, payment: str) -> tuple[str, str]:
     payment_id = parse_typeid("txn", payment)
     if payment_id is None:
         raise Failure(f"{payment} is no payment's id: it begins with txn_.")
-    with opened(place) as database_:
+    with opened(place, "ledger") as database_:
         row = database_.one(
             b"SELECT merchant_id FROM ledger_entries WHERE transaction_id = %(id)s LIMIT 1",
             {"id": payment_id},
@@ -124,7 +97,7 @@ def verify(place: Place, from_head: Path | None, progress: Progress) -> Report:
     except OSError as error:
         raise Failure(f"{from_head} cannot be read: {error.strerror}.") from error
     now = business_clock(place.clock_file).now()
-    with opened(place) as database_:
+    with opened(place, "ledger") as database_:
         return prove(database_, now=now, heads=signed, watch=watch)
 
 
@@ -134,7 +107,7 @@ def export_heads(place: Place, file: Path) -> int:
 
     now = business_clock(place.clock_file).now()
     try:
-        with opened(place) as database_:
+        with opened(place, "ledger") as database_:
             return heads.export(database_, heads_key(place), file, now=now)
     except FileExistsError as error:
         raise Failure(f"{file} exists already: heads are not written over others.") from error

@@ -21,6 +21,7 @@ import psycopg
 from cli import database
 from cli.errors import Failure
 from cli.place import Place
+from cli.reading import refused
 from cli.window import LATE_S, Window
 from paywright import db
 from paywright.clock import SystemClock, business_clock
@@ -113,9 +114,7 @@ class Listener:
         try:
             return bool(self._rows(source, window, _A_BATCH))
         except (db.Lost, psycopg.Error) as error:
-            shown = database.without_password(self.place.database_url)
-            reason = str(error.__cause__ or error).strip().partition("\n")[0]
-            raise Failure(f"The database {shown} refuses: {reason.rstrip('.')}.") from error
+            raise refused(self.place, error) from error
 
     def _events(
         self, source: db.Database, window: Window[UUID], limit: int

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from threading import Event
@@ -13,11 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import psycopg
-
-from cli import database
 from cli.errors import Failure
 from cli.place import Place
+from cli.reading import opened
 from cli.window import LATE_S, Window
 from paywright import db
 from paywright.clock import business_clock, rfc3339
@@ -28,7 +25,6 @@ from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
 from paywright.webhooks.history import Deliveries
 
-_STATEMENT_TIMEOUT_MS = 30_000
 _POLL_S = 0.5
 _A_BATCH = 500
 
@@ -78,32 +74,11 @@ class Line:
         return self.status if self.status_code is None else str(self.status_code)
 
 
-@contextmanager
-def opened(place: Place) -> Iterator[db.Database]:
-    """The place's database; whatever it refuses is a Failure of one sentence."""
-    found = db.Database(
-        place.database_url,
-        statement_timeout_ms=_STATEMENT_TIMEOUT_MS,
-        application_name="paywright webhooks",
-    )
-    shown = database.without_password(place.database_url)
-    try:
-        yield found
-    except psycopg.errors.UndefinedTable as error:
-        raise Failure(f"The database {shown} has no webhooks: apply the migrations.") from error
-    except (db.Lost, psycopg.Error) as error:
-        cause = error.__cause__ or error
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-        raise Failure(f"The database {shown} refuses: {reason.rstrip('.')}.") from error
-    finally:
-        found.close()
-
-
 def deliveries(place: Place, wanted: Wanted, since: timedelta, limit: int) -> list[Line]:
     """What was begun within that time, the latest first."""
     now = business_clock(place.clock_file).now()
     parameters = wanted.parameters() | {"floor": uuid_floor(now - since), "limit": limit}
-    with opened(place) as source:
+    with opened(place, "webhooks") as source:
         return [_line(row) for row in source.all(_QUERIES["deliveries"], parameters)]
 
 
@@ -117,7 +92,7 @@ def tail(
     """Tell of each attempt from now on, until told to stop; a database that is away is awaited."""
     now = business_clock(place.clock_file).now()
     window: Window[datetime] = Window(now - timedelta(seconds=LATE_S))
-    with opened(place) as source:
+    with opened(place, "webhooks") as source:
         while _attempts(source, wanted, window):  # what was there before
             pass
         say("Ready.")
@@ -157,7 +132,7 @@ def _attempts(source: db.Database, wanted: Wanted, window: Window[datetime]) -> 
 def resend(place: Place, given: str) -> dict[str, Any]:
     """Have one delivery sent again at once; it as the API shows it. Failure if that cannot be."""
     delivery_id = _id("whd", given)
-    with opened(place) as source:
+    with opened(place, "webhooks") as source:
         row = source.one(_QUERIES["delivery"], {"id": delivery_id})
         if row is None:
             raise Failure(f"There is no delivery {given}: `paywright webhooks list` shows them.")
@@ -169,7 +144,7 @@ def resend(place: Place, given: str) -> dict[str, Any]:
 def resend_failed(place: Place, given: str, since: timedelta) -> int:
     """Have all sent again that failed at an endpoint within that time; how many they are."""
     endpoint_id = _id("whe", given)
-    with opened(place) as source:
+    with opened(place, "webhooks") as source:
         row = source.one(_QUERIES["endpoint"], {"id": endpoint_id})
         if row is None:
             raise Failure(f"There is no webhook endpoint {given}.")

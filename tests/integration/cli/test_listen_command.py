@@ -232,6 +232,19 @@ def test_only_what_is_wanted_of_one_merchant_comes(
     assert sorted(ids(receiver)) == sorted(wanted)
 
 
+def test_what_no_webhook_carries_is_not_forwarded(
+    command: Command, connection: psycopg.Connection[Any], merchant: str, receiver: Receiver
+) -> None:
+    with listening(
+        command, f"--forward-to={receiver.url}", f"--merchant={merchant}", "--events=*"
+    ) as running:
+        add_event(connection, merchant, "merchant.api_key_created")
+        sent = add_event(connection, merchant, "payment.captured")
+        until(lambda: bool(receiver.received))
+        running.stop()
+    assert ids(receiver) == [sent]
+
+
 def test_a_server_that_refuses_or_is_not_there_is_told_and_it_goes_on(
     command: Command, connection: psycopg.Connection[Any], merchant: str, receiver: Receiver
 ) -> None:
