@@ -1,6 +1,11 @@
 -- An event is in `outbox` from the moment it is committed, in `events` as soon as it is relayed, and
 -- in both while it is relayed again: all in one snapshot, so that none is missed on its way.
 
+-- fragment: is_wanted
+(livemode = %(livemode)s
+ AND created_at >= %(created_from)s AND created_at < %(created_until)s
+ AND (%(type)s::text[] IS NULL OR type = ANY (%(type)s::text[])))
+
 -- name: find
 SELECT payload::text AS payload
   FROM (SELECT id, livemode, created_at, payload
@@ -15,9 +20,7 @@ SELECT payload::text AS payload
 -- The rows next below a cursor, taken one by one and no further than the page needs or `scan` allows.
 SELECT *
   FROM (SELECT *,
-               livemode = %(livemode)s
-               AND created_at >= %(created_from)s AND created_at < %(created_until)s
-               AND (%(type)s::text[] IS NULL OR type = ANY (%(type)s::text[]))
+-- include: is_wanted
                AS matches,
                row_number() OVER (ORDER BY id DESC) AS looked_at
           FROM (SELECT DISTINCT ON (id) *
@@ -41,9 +44,7 @@ SELECT *
 -- name: newer
 SELECT *
   FROM (SELECT *,
-               livemode = %(livemode)s
-               AND created_at >= %(created_from)s AND created_at < %(created_until)s
-               AND (%(type)s::text[] IS NULL OR type = ANY (%(type)s::text[]))
+-- include: is_wanted
                AS matches,
                row_number() OVER (ORDER BY id) AS looked_at
           FROM (SELECT DISTINCT ON (id) *
@@ -73,8 +74,7 @@ SELECT DISTINCT ON (CASE WHEN %(is_backwards)s THEN id END, id)
          UNION ALL
         SELECT id, object_id, livemode, type, created_at, payload
           FROM outbox WHERE merchant_id = %(merchant_id)s AND object_id = %(object_id)s) AS event
- WHERE livemode = %(livemode)s AND id > %(after)s AND id < %(before)s
-   AND created_at >= %(created_from)s AND created_at < %(created_until)s
-   AND (%(type)s::text[] IS NULL OR type = ANY (%(type)s::text[]))
+ WHERE id > %(after)s AND id < %(before)s AND
+-- include: is_wanted
  ORDER BY CASE WHEN %(is_backwards)s THEN id END, id DESC
  LIMIT %(rows)s;
