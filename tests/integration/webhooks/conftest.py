@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -10,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+import boto3
 import psycopg
 import pytest
 
@@ -26,9 +31,10 @@ from paywright.webhooks.queue import DeadLetter
 from paywright.webhooks.secrets import new_secret
 from paywright.webhooks.sender import Sender
 from paywright.webhooks.store import PostgresDeliveryStore
-from tests.receivers import Receiver
+from tests.receivers import Receiver, Reply
 
 PII_KEY = "a-key-of-tests"
+BODY = b'{"id": "evt_1"}'
 
 
 class TestClock:
@@ -202,12 +208,35 @@ def hang(handler: BaseHTTPRequestHandler) -> None:
     handler.connection.recv(1)
 
 
+def drip(*, first: bytes) -> Callable[[BaseHTTPRequestHandler], None]:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(first)
+        pace = threading.Event()
+        while not pace.wait(0.02):
+            handler.wfile.write(b"x")
+
+    return reply
+
+
+def raw(*pieces: bytes) -> Reply:
+    """Answer with these bytes, each as a packet of its own, and keep the connection as it is."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            handler.wfile.write(piece)
+            handler.wfile.flush()
+            time.sleep(0.01)
+
+    return reply
+
+
 @pytest.fixture
-def new_receiver() -> Iterator[Callable[[], Receiver]]:
+def new_receiver() -> Iterator[Callable[..., Receiver]]:
     made: list[Receiver] = []
 
-    def make() -> Receiver:
-        made.append(Receiver())
+    def make(tls: ssl.SSLContext | None = None, keeps_alive: bool = False) -> Receiver:
+        made.append(Receiver(tls=tls, keeps_alive=keeps_alive))
         return made[-1]
 
     yield make
@@ -216,8 +245,15 @@ def new_receiver() -> Iterator[Callable[[], Receiver]]:
 
 
 @pytest.fixture
-def receiver(new_receiver: Callable[[], Receiver]) -> Receiver:
+def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
     return new_receiver()
+
+
+@pytest.fixture
+def sender() -> Iterator[Sender]:
+    made = Sender(timeout_s=0.5, allow_private=True)
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -279,3 +315,10 @@ def new_merchant(
 @pytest.fixture
 def merchant(new_merchant: Callable[[str], Merchant], receiver: Receiver) -> Merchant:
     return new_merchant(receiver.url)
+
+
+@pytest.fixture
+def sqs(aws_endpoint_url: str) -> Iterator[Any]:
+    client = boto3.client("sqs", endpoint_url=aws_endpoint_url)
+    yield client
+    client.close()

@@ -1,0 +1,102 @@
+"""Dead letters: poison, and what was tried in vain; why they are there, and what a redrive does."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from paywright.webhooks.message import Message, event_of
+from paywright.webhooks.queue import DeadLetter, DeadLetters
+from tests.integration.webhooks.conftest import Merchant
+from tests.receivers import Receiver, status
+
+
+def test_poison_goes_to_the_dead_letters_with_its_reason_and_harms_no_other(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    assert merchant.deliver(Message("poison", "{not json"), merchant.message()) == []
+    (letter,) = merchant.graves.letters
+    assert (letter.body, letter.code) == ("{not json", "UNREADABLE")
+    assert "JSONDecodeError" in letter.reason
+    assert len(receiver.received) == 1
+    merchant.graves.away = True
+    poison = Message("poison", "{not json")
+    assert merchant.deliver(poison) == [poison], "it comes again"
+
+
+def test_dead_letters_say_why_and_are_read_like_any_message(sqs: Any, merchant: Merchant) -> None:
+    url = sqs.create_queue(QueueName=f"dead-{uuid.uuid4().hex[:12]}")["QueueUrl"]
+    body = merchant.message().body
+    letter = DeadLetter(body, "RETRIES_EXHAUSTED", "no answer within 10 s", (("A", "b"),))
+    assert DeadLetters(url, sqs).put(letter)
+    (raw,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5, MessageAttributeNames=["All"])[
+        "Messages"
+    ]
+    assert raw["Body"] == body
+    told = {name: each["StringValue"] for name, each in raw["MessageAttributes"].items()}
+    assert told == {
+        "ERROR_CODE": "RETRIES_EXHAUSTED",
+        "ERROR_MESSAGE": "no answer within 10 s",
+        "A": "b",
+    }
+    assert event_of(Message("id", raw["Body"])).merchant_id == merchant.id
+
+
+def test_a_dead_letter_queue_that_is_away_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    away = DeadLetters("http://127.0.0.1:1/q")
+    assert not away.put(DeadLetter("{}", "UNREADABLE", "no event"))
+    assert [record.message for record in caplog.records] == [
+        "The dead-letter queue is away; trying again later"
+    ]
+    away._client.close()
+
+
+def test_dead_letters_wait_while_their_queue_is_away(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    receiver.replies.append(status(503))
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = 5")
+    merchant.clock.advance(seconds=2)
+    receiver.replies.append(status(503))
+    merchant.graves.away = True
+    merchant.deliver_due()
+    assert [each["status"] for each in merchant.deliveries()] == ["failed"]
+    assert len(merchant.waiting()) == 1
+    merchant.graves.away = False
+    merchant.clock.advance(seconds=100)
+    merchant.deliver_due()
+    assert len(merchant.graves.letters) == 1
+    assert merchant.graves.letters[0].reason == "the receiver answered 503"
+    assert len(receiver.received) == 2, "it is not sent again"
+    assert merchant.waiting() == []
+
+
+def test_a_redriven_dead_letter_is_tried_anew_for_its_endpoint_alone_and_once(
+    merchant: Merchant, receiver: Receiver, new_receiver: Callable[[], Receiver]
+) -> None:
+    other = new_receiver()
+    merchant.add_endpoint(other.url)
+    receiver.replies.append(status(503))
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = 5 WHERE status = 'pending'")
+    receiver.replies.append(status(503))
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
+    (letter,) = merchant.graves.letters
+    receiver.replies.append(status(500))
+    merchant.deliver(Message("redriven", letter.body))
+    assert len(other.received) == 1
+    failed = next(each for each in merchant.deliveries() if each["status"] != "delivered")
+    assert (failed["status"], failed["attempts"], failed["tries"]) == ("pending", 3, 1)
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
+    assert {each["status"] for each in merchant.deliveries()} == {"delivered"}
+    merchant.deliver(Message("redriven again", letter.body))
+    assert (len(receiver.received), len(other.received)) == (4, 1)

@@ -1,0 +1,55 @@
+"""TLS to an endpoint: verified for the name that its URL has."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from paywright.webhooks.sender import Sender
+from tests.integration.webhooks.conftest import BODY
+from tests.receivers import Receiver
+
+TLS_FILE = Path(__file__).with_name("hooks_example.pem")  # for hooks.example, self-signed
+
+
+def _server_tls() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS_FILE)
+    return context
+
+
+def test_tls_is_verified_for_the_name_and_spoken_to_the_pinned_address(
+    new_receiver: Callable[..., Receiver],
+) -> None:
+    receiver = new_receiver(_server_tls())
+    trusting = ssl.create_default_context(cafile=str(TLS_FILE))
+    sender = Sender(
+        timeout_s=2, allow_private=True, resolver=lambda *_: ["127.0.0.1"], tls=trusting
+    )
+    assert sender.post(f"https://hooks.example:{receiver.port}/x", {}, BODY).status == 200
+    other = sender.post(f"https://other.example:{receiver.port}/x", {}, BODY)
+    assert other.status is None
+    assert other.error is not None
+    assert other.error.startswith("TLS: Hostname mismatch")
+    assert len(receiver.received) == 1
+
+
+def test_an_unknown_authority_is_refused(new_receiver: Callable[..., Receiver]) -> None:
+    receiver = new_receiver(_server_tls())
+    sender = Sender(timeout_s=2, allow_private=True, resolver=lambda *_: ["127.0.0.1"])
+    answer = sender.post(f"https://hooks.example:{receiver.port}/", {}, BODY)
+    assert answer.error == "TLS: self-signed certificate"
+    assert receiver.received == []
+
+
+def test_a_tls_handshake_that_never_comes_is_bounded() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        sender = Sender(timeout_s=0.5, allow_private=True)
+        begun = time.monotonic()
+        answer = sender.post(f"https://127.0.0.1:{port}/", {}, BODY)
+    assert time.monotonic() - begun < 1.5
+    assert answer.error == "no answer within 0.5 s"

@@ -1,0 +1,93 @@
+"""Whose turn it is with what is due: each endpoint, sick or well, and each merchant gets one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL
+from tests.integration.webhooks.conftest import Merchant
+from tests.receivers import Receiver
+
+
+def _take(
+    merchant: Merchant,
+    busy: dict[Any, int] | None = None,
+    *,
+    limit: int = 64,
+    for_the_ill: int = FOR_THE_ILL,
+) -> list[Any]:
+    return merchant.store.take(
+        limit=limit, for_the_ill=for_the_ill, at_once=AT_ONCE_EACH, busy=busy or {}, lease_s=60
+    )
+
+
+def test_an_endpoint_of_which_nothing_is_known_has_one_request_at_a_time(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    merchant.set_endpoint(slow=True)
+    merchant.deliver(*[merchant.message() for _ in range(5)])
+    found = _take(merchant)
+    assert len(found) == 1
+    assert _take(merchant, {merchant.endpoint()["id"]: 1}) == []
+    merchant.clock.advance(seconds=100)
+    assert len(_take(merchant)) == 1, "should nobody tell what came of it"
+
+
+def test_what_one_has_taken_no_other_takes(merchant: Merchant, receiver: Receiver) -> None:
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(3)])
+    assert len(_take(merchant, limit=2)) == 2
+    assert len(_take(merchant)) == 1
+    assert _take(merchant) == []
+
+
+def test_one_that_answers_has_several(merchant: Merchant, receiver: Receiver) -> None:
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(12)])
+    assert len(_take(merchant, {merchant.endpoint()["id"]: 3})) == AT_ONCE_EACH - 3
+
+
+def test_those_that_fail_do_not_take_all_there_is(
+    merchant: Merchant, receiver: Receiver, new_merchant: Callable[[str], Merchant]
+) -> None:
+    broken = [new_merchant(receiver.url) for _ in range(3)]
+    for each in broken:
+        each.set_endpoint(slow=True)
+        each.deliver(each.message())
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(merchant.message())
+    merchant.set_endpoint(slow=False)
+    merchant.clock.advance(seconds=1)
+    first = _take(merchant, limit=3, for_the_ill=2)
+    assert len(first) == 3
+    assert first[0].delivery.event.merchant_id in {merchant.id, *(each.id for each in broken)}
+    assert merchant.id in {each.delivery.event.merchant_id for each in first}
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_no_merchant_waits_behind_all_that_another_has(
+    merchant: Merchant,
+    receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
+    *,
+    slow: bool,
+) -> None:
+    for _ in range(2):
+        merchant.add_endpoint(receiver.url)
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(8)])
+    other = new_merchant(receiver.url)
+    other.set_endpoint(slow=True)
+    merchant.clock.advance(seconds=1)
+    other.clock.advance(seconds=1)
+    other.deliver(other.message(), other.message())
+    for each in (merchant, other):
+        each.set_endpoint(slow=slow)
+    taken = _take(merchant, limit=4, for_the_ill=4)
+    assert other.id in {each.delivery.event.merchant_id for each in taken}
+    busy = {row["endpoint_id"]: 1 for row in merchant.waiting()}
+    (first,) = _take(merchant, busy, limit=1)
+    assert first.delivery.event.merchant_id == other.id, "who has nothing under way comes first"
