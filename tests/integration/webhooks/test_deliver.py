@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,7 +19,8 @@ from paywright.events.bus import Bus
 from paywright.events.relay import Relay
 from paywright.ids import typeid
 from paywright.webhooks.deliver import deliver_batch
-from paywright.webhooks.message import Message, body_for, event_of
+from paywright.webhooks.deliveries import Delivery
+from paywright.webhooks.message import Event, Message, body_for, event_of
 from paywright.webhooks.sender import Sender
 from paywright.webhooks.store import PostgresDeliveryStore
 from tests.integration.events.conftest import Outbox
@@ -109,17 +110,24 @@ def test_two_copies_at_once_are_one_delivery(
 ) -> None:
     message = merchant.message()
     other_database = Database(app_database_url)
-    ids = PostgresDeliveryStore(other_database, merchant.store._ids, merchant.clock, PII_KEY)
-    other = replace(merchant.means, store=ids)
+    other = PostgresDeliveryStore(other_database, merchant.store._ids, merchant.clock, PII_KEY)
     both = threading.Barrier(2)
 
-    def late(handler: Any) -> None:
-        both.wait(5)
-        status(200)(handler)
+    def plan_together(store: PostgresDeliveryStore) -> None:
+        plan = store.plan
 
-    receiver.replies.extend([late, late])
+        def planned(events: Sequence[Event]) -> list[Delivery]:
+            found = plan(events)
+            both.wait(20)
+            return found
+
+        store.plan = planned  # type: ignore[method-assign]
+
+    plan_together(merchant.store)
+    plan_together(other)
     merchant.set_endpoint(answered_at=merchant.clock.now())  # two may send there
-    thread = threading.Thread(target=deliver_batch, args=([message], other), kwargs=LEFT)
+    means = replace(merchant.means, store=other)
+    thread = threading.Thread(target=deliver_batch, args=([message], means), kwargs=LEFT)
     thread.start()
     assert merchant.deliver(message) == []
     thread.join()
