@@ -112,6 +112,11 @@ class System:
         """Resident memory of each process of a group."""
         return [memory_mb(pid) for pid, name in self.groups().items() if name == group]
 
+    def environment_of(self, function: str) -> dict[str, str]:
+        """The variables of an environment of a function that is running."""
+        found = (_variables(pid) for pid, name in self.groups().items() if name == function)
+        return next(variables for variables in found if variables)
+
     def waiting(self) -> dict[str, int]:
         """What the background functions have yet to do."""
         with psycopg.connect(self.urls.database_url) as connection:
@@ -147,10 +152,14 @@ def _call(command: list[str], env: dict[str, str]) -> None:
 
 def _function_of(pid: int) -> str | None:
     """The function whose environment a process is."""
+    return _variables(pid).get("AWS_LAMBDA_FUNCTION_NAME")
+
+
+def _variables(pid: int) -> dict[str, str]:
+    """The environment variables of a process; none where it ended meanwhile."""
     try:
-        environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        environment = Path(f"/proc/{pid}/environ").read_bytes().decode()
     except OSError:
-        return None
-    prefix = b"AWS_LAMBDA_FUNCTION_NAME="
-    names = [each.removeprefix(prefix) for each in environment if each.startswith(prefix)]
-    return names[0].decode() if names else None
+        return {}
+    pairs = (each.partition("=") for each in environment.split("\0") if each)
+    return {name: value for name, _, value in pairs}

@@ -1,17 +1,19 @@
 """Authorizations through the gateway with everything on, and where the time of one goes.
 
 Fraud scoring, idempotency keys, rate limits, relay, ledger sequencer and signed webhooks to a live
-receiver all run, on the same machine as the generator of the load.
+receiver all run, on the same machine as the generator of the load. A function that says the same to
+PostgreSQL and Valkey and thinks nothing, in place of `authorize`, tells what all the rest costs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg
 
-from tests.bench import systems
+from tests.bench import payment_messages, systems
 from tests.bench.figures import ratio
 from tests.bench.payment_load import Job, Payments, send
 from tests.bench.payment_sql import SqlAlone
@@ -21,6 +23,7 @@ from tests.bench.runs import Run
 BENCH = "payments"
 RATE = "authorizations, 16 clients, 1,000 merchants"
 RATE_OF_ONE = "authorizations, 16 clients, one merchant"
+RATE_OF_REPEAT = "the same messages without a thought, 16 clients, one merchant"
 RATE_OF_SQL = "the same T1 and T2 alone, pgbench, 16 clients"
 P50, P99 = "open loop at 500 a second, p50", "open loop at 500 a second, p99"
 SLOW_P99 = "processor takes 100 ms, 200 a second, p99"
@@ -43,14 +46,30 @@ def measure(run: Run) -> None:
         sql = SqlAlone(run.folder, system.urls.database_url, system.urls.valkey_url)
         many, one = system.payers(_MERCHANTS), system.payers(1)
         _warm_up(system, Job(system.urls.gateway_url, many, _CLIENTS, _WARM_S))
-        for number in range(1, run.rounds + 1):
-            run.say(f"payments: round {number} of {run.rounds}")
-            _round(run, system, sql, many, one)
+        with _repeating(run, system, one) as repeat_url:
+            for number in range(1, run.rounds + 1):
+                run.say(f"payments: round {number} of {run.rounds}")
+                _round(run, system, sql, many, one)
+                done = send(Job(repeat_url, one, _CLIENTS, run.seconds))
+                run.figures.add(BENCH, RATE_OF_REPEAT, "/s", systems.EMULATOR, done.per_s)
+                if done.errors:
+                    run.figures.remark(f"without a thought: {done.errors} requests failed")
         add = run.figures.add
         for size in system.memory_mb("authorize"):
             add(BENCH, "memory of an environment of authorize", "MB", systems.EMULATOR, size)
     _slow_processor(run)
     _expect(run)
+
+
+@contextmanager
+def _repeating(run: Run, system: System, one: Payers) -> Iterator[str]:
+    """A gateway beside the system's, with a function that repeats one merchant's authorization."""
+    messages = run.folder / "messages"
+    payment_messages.record(messages, system.environment_of("authorize"), one[0])
+    template = systems.HERE / "app" / "repeat.yaml"
+    with systems.emulator(run.folder, template, "--param", f"Messages={messages}") as repeat:
+        send(Job(repeat.url, one, _CLIENTS, _WARM_S))
+        yield repeat.url
 
 
 def _slow_processor(run: Run) -> None:
