@@ -159,6 +159,8 @@ class DueDeliveries:
         return bool(found)
 
     def _record(self) -> None:
+        if self._unrecorded:  # perhaps it was, and the answer got lost: the very same once more
+            self._tell([])
         now, wall_now = self._clock.now(), self._wall.now()
         for id_, (delivery, future, began) in list(self._under_way.items()):
             late_s = time.monotonic() - began
@@ -172,8 +174,10 @@ class DueDeliveries:
             self._unrecorded.append(outcome)
             del self._under_way[id_]
         hanging = self._begin_to_hang()
-        if not self._unrecorded and not hanging:
-            return
+        if self._unrecorded or hanging:
+            self._tell(hanging)
+
+    def _tell(self, hanging: list[Endpoint]) -> None:
         self._store.record(self._unrecorded, hanging)
         self._hang |= {endpoint.id for endpoint in hanging}
         recorded, self._unrecorded = self._unrecorded, []

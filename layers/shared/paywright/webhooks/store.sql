@@ -51,7 +51,8 @@ SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
 
 -- name: record
 -- The delivery, its attempt, what is still to be done with it, and the endpoint's health: all of it,
--- or none. What another copy of the event has delivered meanwhile stays so.
+-- or none. What another copy of the event has delivered meanwhile stays so. An attempt, which a
+-- delivery and a moment name, is told once: it comes again where the answer to that was lost.
 WITH outcome AS (
     SELECT *
       FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(event_ids)s::uuid[],
@@ -78,6 +79,12 @@ WITH outcome AS (
            last_error = CASE excluded.attempts WHEN 0 THEN delivery.last_error
                              ELSE excluded.last_error END
      WHERE delivery.status <> 'delivered'
+       AND (excluded.last_attempt_at IS NULL
+            OR delivery.last_attempt_at IS DISTINCT FROM excluded.last_attempt_at
+               AND NOT EXISTS (SELECT FROM webhook_attempts AS known
+                                WHERE known.delivery_id = delivery.id
+                                  AND known.at = excluded.last_attempt_at
+                               OFFSET 0))
     RETURNING merchant_id, id, event_id, endpoint_id, attempts, xmax <> 0 AS is_old
 ), told AS (
     INSERT INTO webhook_attempts
@@ -87,6 +94,12 @@ WITH outcome AS (
            outcome.attempted_at, outcome.code, outcome.error, outcome.duration_ms, outcome.excerpt
       FROM delivery JOIN outcome USING (event_id, endpoint_id)
      WHERE outcome.attempted_at IS NOT NULL
+), counted AS ( -- the endpoints of attempts that were known before
+    SELECT outcome.endpoint_id
+      FROM outcome CROSS JOIN LATERAL (
+           SELECT FROM webhook_attempts AS attempt
+            WHERE attempt.delivery_id = outcome.id AND attempt.at = outcome.attempted_at
+           OFFSET 0) AS known
 ), waiting AS (
     INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
     SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id
@@ -121,7 +134,8 @@ UPDATE webhook_endpoints AS endpoint
               %(seen_failing_since)s::timestamptz[], %(seen_slow)s::boolean[], %(seen_urls)s::text[])
        AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url)
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
-   AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
+   AND endpoint.url = seen.url -- what a former receiver answered says nothing of the present one
+   AND seen.endpoint_id NOT IN (SELECT endpoint_id FROM counted);
 
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
