@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
@@ -18,6 +18,8 @@ from paywright.webhooks.sender import Answer
 
 Status = Literal["pending", "delivered", "failed"]
 STATUSES: tuple[Status, ...] = ("pending", "delivered", "failed")
+
+UNTELLABLE = "(not kept: the database does not take it as text)"
 
 _BURIED_WITHIN = timedelta(seconds=30)
 
@@ -58,6 +60,16 @@ class Outcome:
     answer: Answer | None
     at: datetime
     due_at: datetime | None
+
+    def without_words(self) -> Outcome:
+        """The same where the database does not take what was said: it says that in its place."""
+        event = replace(self.delivery.event, trace_id=None)
+        answer = self.answer
+        if answer is not None:
+            error = None if answer.error is None else UNTELLABLE
+            excerpt = None if answer.excerpt is None else UNTELLABLE
+            answer = replace(answer, error=error, excerpt=excerpt)
+        return replace(self, delivery=replace(self.delivery, event=event), answer=answer)
 
     @property
     def tries(self) -> int:

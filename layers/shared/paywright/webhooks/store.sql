@@ -137,6 +137,9 @@ UPDATE webhook_endpoints AS endpoint
    AND endpoint.url = seen.url -- what a former receiver answered says nothing of the present one
    AND seen.endpoint_id NOT IN (SELECT endpoint_id FROM counted);
 
+-- name: takes
+SELECT %(words)s::text[];
+
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
 -- said of another URL says nothing of this one, and an answer ends what were failures only.
