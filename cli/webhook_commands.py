@@ -101,7 +101,9 @@ def tail(
 
 @app.command()
 def resend(
-    delivery: Annotated[str | None, typer.Argument(help="The delivery, whd_…")] = None,
+    delivery: Annotated[
+        str | None, typer.Argument(help="The delivery, whd_…, or an event, evt_…")
+    ] = None,
     endpoint: Annotated[
         str | None, typer.Option(help="With --failed: all of this endpoint, whe_…")
     ] = None,
@@ -109,7 +111,7 @@ def resend(
     since: Annotated[str, typer.Option(help="Begun within this time: 2h, 7d.")] = "24h",
     as_json: AsJson = False,
 ) -> None:
-    """Send one delivery again, or all that failed at an endpoint."""
+    """Send one delivery again, all that failed at an endpoint, or an event to all who lack it."""
     from cli import webhooks
     from cli.clock import duration
     from cli.place import Place
@@ -120,6 +122,11 @@ def resend(
             "`paywright webhooks resend --endpoint whe_… --failed --since 2h`."
         )
     place = Place.find()
+    if delivery is not None and delivery.startswith("evt_"):
+        webhooks.relay_again(place, delivery)
+        said = f"{delivery} is sent to all endpoints that wanted it and have not got it."
+        print(json.dumps({"event_id": delivery}) if as_json else said)
+        return
     if delivery is not None:
         content = webhooks.resend(place, delivery)
         print(json.dumps(content) if as_json else f"{delivery} is sent again.")

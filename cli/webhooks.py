@@ -23,7 +23,7 @@ from paywright.errors import PaywrightError
 from paywright.ids import UuidSource, parse_typeid, typeid, uuid_floor
 from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
-from paywright.webhooks.history import Deliveries
+from paywright.webhooks.history import KEPT_FOR, Deliveries
 
 _POLL_S = 0.5
 _A_BATCH = 500
@@ -141,6 +141,26 @@ def resend(place: Place, given: str) -> dict[str, Any]:
     return dict(json.loads(answer.body))
 
 
+def relay_again(place: Place, given: str) -> None:
+    """Have an event put on the bus again, for endpoints that wanted it and have not got it.
+
+    Failure if there is none.
+    """
+    clock = business_clock(place.clock_file)
+    parameters = {
+        "id": _id("evt", given),
+        "audit_id": UuidSource(clock).new(),
+        "operator": getpass.getuser(),
+        "now": clock.now(),
+    }
+    with opened(place, "webhooks") as source:
+        if not source.all(_QUERIES["relay_again"], parameters):
+            raise Failure(
+                f"There is no event {given} that was on the bus: they are kept for "
+                f"{KEPT_FOR.days} days."
+            )
+
+
 def resend_failed(place: Place, given: str, since: timedelta) -> int:
     """Have all sent again that failed at an endpoint within that time; how many they are."""
     endpoint_id = _id("whe", given)
@@ -198,7 +218,7 @@ def endpoint_id(given: str) -> UUID:
 def _id(prefix: str, given: str) -> UUID:
     found = parse_typeid(prefix, given)
     if found is None:
-        kind = {"whd": "delivery", "whe": "webhook endpoint"}[prefix]
+        kind = {"whd": "delivery", "whe": "webhook endpoint", "evt": "event"}[prefix]
         raise Failure(f"{given} is no {kind}'s id: it begins with {prefix}_.")
     return found
 

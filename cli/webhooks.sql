@@ -48,6 +48,23 @@ SELECT attempt.delivery_id AS id, attempt.merchant_id, attempt.endpoint_id, deli
 -- name: delivery
 SELECT merchant_id, livemode FROM webhook_deliveries WHERE id = %(id)s;
 
+-- name: relay_again
+-- As if it had never been there, so that it is looked after anew; one that waits there, waits.
+WITH event AS (
+    UPDATE events SET relays = 0, lost = NULL WHERE id = %(id)s RETURNING *
+), audited AS (
+    INSERT INTO audit_log
+        (merchant_id, id, entity_type, entity_id, action, actor_type, actor_id, created_at)
+    SELECT merchant_id, %(audit_id)s, 'event', id, 'resent', 'admin', %(operator)s, %(now)s
+      FROM event
+), waiting AS (
+    INSERT INTO outbox
+           (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
+    SELECT id, merchant_id, livemode, type, object_id, sequence, payload, created_at FROM event
+        ON CONFLICT (id) DO NOTHING
+)
+SELECT id FROM event;
+
 -- name: endpoint
 SELECT merchant_id, livemode FROM webhook_endpoints WHERE id = %(id)s AND deleted_at IS NULL;
 

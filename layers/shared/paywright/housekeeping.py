@@ -11,6 +11,7 @@ from itertools import count
 from paywright.db import Database, load
 from paywright.errors import ServiceUnavailable
 from paywright.http.event_list import KEPT_FOR
+from paywright.ids import typeid
 from paywright.observability import get_logger
 from paywright.payments.expiry import expire_due
 from paywright.payments.notices import hear_notices
@@ -39,7 +40,7 @@ def keep_house(
     now = services.clock.now()
     done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
     done |= {"left_to_a_person": 0, "expired": 0, "notices": 0}
-    done |= {"events_forgotten": 0, "deliveries_forgotten": 0}
+    done |= {"events_forgotten": 0, "deliveries_forgotten": 0, "events_lost": 0}
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
     done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
@@ -53,6 +54,7 @@ def keep_house(
                 limits = {"now": services.clock.now(), "limit": _DELIVERIES_AT_ONCE}
                 done["deliveries_forgotten"] += database.run(_SQL["forget_deliveries"], limits)
                 done["relayed_again"] += relay_again(database, services.clock.now(), back=back)
+                done["events_lost"] += tell_lost(database, services.clock.now())
             done["events_forgotten"] += forget_events(database, services.clock.now())
             done["expired"] += expire_due(services)
             done["notices"] += hear_notices(services)
@@ -79,7 +81,35 @@ def relay_again(database: Database, now: datetime, *, back: timedelta = _AN_HOUR
     """Put events back into the outbox that got lost between bus and endpoint; return how many.
 
     Looks at what was relayed within `back`, the last minute left out; each event costs a look into
-    an index.
+    an index. It is for endpoints alone that wanted it when it was made.
     """
     limits = {"now": now, "since": now - back, "relays": _MOST_RELAYS, "limit": _EVENTS_AT_ONCE}
     return database.run(_SQL["relay_again"], limits)
+
+
+def tell_lost(database: Database, now: datetime) -> int:
+    """Say which events have reached no endpoint, put on the bus as often as they are; how many.
+
+    Half an hour after the last time, so that a backlog is no loss, and once for each. It is told
+    before that is noted: rather twice than never.
+    """
+    limits = {"now": now, "relays": _MOST_RELAYS, "limit": _EVENTS_AT_ONCE}
+    rows = database.all(_SQL["given_up"], limits)
+    lost = [row for row in rows if row["lost"]]
+    for row in lost:
+        event_id = typeid("evt", row["id"])
+        get_logger().error(
+            "An event has reached no endpoint and is not put on the bus again by itself",
+            extra={
+                "event": event_id,
+                "event_type": row["type"],
+                "merchant": typeid("mer", row["merchant_id"]),
+                "relays": _MOST_RELAYS,
+                "send_it_again": f"paywright webhooks resend {event_id}",
+            },
+        )
+    if rows:
+        names = {"merchant_ids": "merchant_id", "ids": "id", "lost": "lost"}
+        known = {name: [row[column] for row in rows] for name, column in names.items()}
+        database.run(_SQL["looked_for"], known)
+    return len(lost)

@@ -54,6 +54,24 @@ DELETE FROM notifications
      ORDER BY created_at
      LIMIT %(limit)s)
 
+-- fragment: is_wanted
+-- There is an endpoint that wanted it when it was made; clocks differ by a second at most.
+EXISTS (SELECT FROM webhook_endpoints w
+         WHERE w.merchant_id = e.merchant_id AND w.livemode = e.livemode AND w.enabled
+           AND EXISTS (
+               SELECT FROM unnest(coalesce(w.wanted_types, w.event_types),
+                                  coalesce(w.wanted_since, array_fill(
+                                      w.created_at, ARRAY[cardinality(w.event_types)])))
+                           AS wanted (type, since)
+                WHERE e.id >= uuidv7_floor(wanted.since - interval '1 second')
+                  AND (wanted.type IN ('*', e.type)
+                       OR right(wanted.type, 2) = '.*'
+                          AND starts_with(e.type, left(wanted.type, -1)))))
+
+-- fragment: is_nowhere
+-- One look into an index for each event: a join would read all deliveries that there ever were.
+NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = e.id OFFSET 0)
+
 -- name: relay_again
 -- What the bus took and no consumer knows of: its queue is gone, with what it held. Whatever has a
 -- delivery is in this database's care. A mere backlog costs a second look and nothing else.
@@ -63,15 +81,29 @@ SELECT e.id, e.merchant_id, e.livemode, e.type, e.object_id, e.sequence, e.paylo
  WHERE e.relayed_at BETWEEN %(since)s AND %(now)s - interval '1 minute'
    AND e.relays < %(relays)s
    AND e.type <> 'merchant.api_key_created' -- for people only: there is never a delivery of it
-   -- One look into an index for each event: a join would read all deliveries that there ever were.
-   AND NOT EXISTS (SELECT FROM webhook_deliveries d WHERE d.event_id = e.id OFFSET 0)
-   AND EXISTS (SELECT FROM webhook_endpoints w
-                WHERE w.merchant_id = e.merchant_id AND w.livemode = e.livemode AND w.enabled
-                  AND w.created_at < e.relayed_at -- a new one does not get what was before
-                  AND EXISTS (SELECT FROM unnest(w.event_types) AS wanted
-                               WHERE wanted IN ('*', e.type)
-                                  OR right(wanted, 2) = '.*'
-                                     AND starts_with(e.type, left(wanted, -1))))
+   AND
+-- include: is_nowhere
+   AND
+-- include: is_wanted
  ORDER BY e.relayed_at
  LIMIT %(limit)s
     ON CONFLICT (id) DO NOTHING
+
+-- name: given_up
+-- By its own index: there are few that were put on the bus more than once.
+SELECT e.merchant_id, e.id, e.type,
+-- include: is_nowhere
+       AND
+-- include: is_wanted
+       AS lost
+  FROM events e
+ WHERE e.relays > 1 AND e.lost IS NULL AND e.relays >= %(relays)s
+   AND e.relayed_at < %(now)s - interval '30 minutes' -- a backlog has had its time
+ ORDER BY e.relayed_at
+ LIMIT %(limit)s
+
+-- name: looked_for
+UPDATE events AS event SET lost = known.lost
+  FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(lost)s::boolean[])
+       AS known (merchant_id, id, lost)
+ WHERE event.merchant_id = known.merchant_id AND event.id = known.id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 import subprocess
@@ -265,6 +266,29 @@ def test_all_that_failed_within_a_time_is_sent_again(
     assert command.json(*arguments, "--since=2h") == {"resent": 0}
 
 
+def test_an_event_that_got_lost_is_put_on_the_bus_again(
+    command: Command, merchant: Merchant
+) -> None:
+    event = merchant.event()
+    merchant.connection.execute("UPDATE events SET relays = 5, lost = true WHERE id = %s", [event])
+    given = typeid("evt", event)
+    done = command.run("webhooks", "resend", given)
+    assert done.stdout == f"{given} is sent to all endpoints that wanted it and have not got it.\n"
+    assert command.json("webhooks", "resend", given) == {"event_id": given}
+    rows = merchant.connection.execute(
+        "SELECT e.relays, e.lost, o.payload = e.payload::jsonb"
+        "  FROM (SELECT id, payload::jsonb FROM outbox) AS o JOIN events AS e USING (id)"
+        " WHERE id = %s",
+        [event],
+    ).fetchall()
+    assert rows == [(0, None, True)]
+    audited = merchant.connection.execute(
+        "SELECT entity_type, action, actor_type, actor_id FROM audit_log WHERE entity_id = %s",
+        [event],
+    ).fetchall()
+    assert audited == [("event", "resent", "admin", getpass.getuser())] * 2
+
+
 NOWHERE = "01k8nkrkaye008000000000003"
 
 
@@ -279,6 +303,8 @@ NOWHERE = "01k8nkrkaye008000000000003"
         (["resend", "whd_1", "--failed"], "Give a delivery, or --endpoint with --failed"),
         (["resend", "whd_1"], "is no delivery's id"),
         (["resend", f"whd_{NOWHERE}"], "There is no delivery"),
+        (["resend", "evt_1"], "is no event's id"),
+        (["resend", f"evt_{NOWHERE}"], "There is no event"),
         (["resend", f"--endpoint=whe_{NOWHERE}", "--failed"], "There is no webhook endpoint"),
     ],
 )

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from paywright.db import Database
-from paywright.housekeeping import keep_house, relay_again
-from paywright.ids import parse_typeid, uuid_floor
+from paywright.housekeeping import keep_house, relay_again, tell_lost
+from paywright.ids import parse_typeid, typeid, uuid_floor
 from paywright.merchants.create import NewMerchant
 from paywright.wiring import Platform
 from tests.api import Api
@@ -40,6 +40,17 @@ def waiting(owner: psycopg.Connection[Any], payment: Any) -> int:
     return int(row[0])
 
 
+def deliver(owner: psycopg.Connection[Any], payment: Any, status: str) -> None:
+    """Have a delivery of the payment's event."""
+    owner.execute(
+        "INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id, endpoint_id,"
+        " status, created_at) SELECT e.merchant_id, e.id, false, e.id, w.id, %s, e.created_at"
+        " FROM events e"
+        " JOIN webhook_endpoints w USING (merchant_id) WHERE e.object_id = %s",
+        [status, payment],
+    )
+
+
 def test_an_event_that_nobody_delivers_comes_again(
     platform: Platform, paid: Any, owner: psycopg.Connection[Any]
 ) -> None:
@@ -56,13 +67,7 @@ def test_an_event_that_nobody_delivers_comes_again(
 def test_an_event_with_a_delivery_is_in_good_hands(
     status: str, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
 ) -> None:
-    owner.execute(
-        "INSERT INTO webhook_deliveries (merchant_id, id, livemode, event_id, endpoint_id,"
-        " status, created_at) SELECT e.merchant_id, e.id, false, e.id, w.id, %s, e.created_at"
-        " FROM events e"
-        " JOIN webhook_endpoints w USING (merchant_id) WHERE e.object_id = %s",
-        [status, paid],
-    )
+    deliver(owner, paid, status)
     relay_again(platform.database, platform.clock.now() + timedelta(minutes=3))
     assert waiting(owner, paid) == 0
 
@@ -119,25 +124,43 @@ def test_deliveries_are_kept_for_30_days_with_their_attempts(
     owner.execute("DELETE FROM webhook_waiting WHERE delivery_id = %s", [fresh])
 
 
-def test_an_endpoint_does_not_get_what_was_before_it(
-    platform: Platform, paid: Any, owner: psycopg.Connection[Any]
-) -> None:
-    now = platform.clock.now()
-    owner.execute(
-        "UPDATE webhook_endpoints SET created_at = %s WHERE merchant_id ="
-        " (SELECT merchant_id FROM events WHERE object_id = %s)",
-        [now, paid],
-    )
-    relay_again(platform.database, now + timedelta(minutes=2))
-    assert waiting(owner, paid) == 0
-
-
-def test_it_ends_after_a_few_times(
-    platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+def test_it_ends_after_a_few_times_and_says_so_once(
+    platform: Platform,
+    paid: Any,
+    owner: psycopg.Connection[Any],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     owner.execute("UPDATE events SET relays = 5 WHERE object_id = %s", [paid])
-    relay_again(platform.database, platform.clock.now() + timedelta(minutes=2))
+    now = platform.clock.now()
+    relay_again(platform.database, now + timedelta(minutes=2))
     assert waiting(owner, paid) == 0
+    assert tell_lost(platform.database, now + timedelta(minutes=29)) == 0, "it may be on its way"
+    assert tell_lost(platform.database, now + timedelta(minutes=31)) == 1
+    (line,) = [vars(each) for each in caplog.records if each.levelname == "ERROR"]
+    row = owner.execute("SELECT id, lost FROM events WHERE object_id = %s", [paid]).fetchone()
+    assert row is not None
+    event_id = typeid("evt", row[0])
+    assert row[1] is True
+    assert line["event"] == event_id
+    assert line["send_it_again"] == f"paywright webhooks resend {event_id}"
+    assert tell_lost(platform.database, now + timedelta(minutes=31)) == 0
+
+
+@pytest.mark.parametrize("why", ["it has a delivery", "nobody wants it", "it may come again"])
+def test_what_is_not_lost_is_not_told_of(
+    why: str, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+) -> None:
+    relays = 4 if why == "it may come again" else 5
+    owner.execute("UPDATE events SET relays = %s WHERE object_id = %s", [relays, paid])
+    if why == "it has a delivery":
+        deliver(owner, paid, "pending")
+    if why == "nobody wants it":
+        owner.execute(
+            "UPDATE webhook_endpoints w SET event_types = '{refund.*}' FROM events e"
+            " WHERE w.merchant_id = e.merchant_id AND e.object_id = %s",
+            [paid],
+        )
+    assert tell_lost(platform.database, platform.clock.now() + timedelta(minutes=31)) == 0
 
 
 def test_a_round_of_housekeeping(platform: Platform, housekeeping_database_url: str) -> None:

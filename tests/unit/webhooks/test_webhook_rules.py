@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from paywright.webhooks.filters import wants
+from paywright.webhooks.filters import wanted_since, wants
 from paywright.webhooks.message import Message, Poison, body_for, event_of, from_record
 from paywright.webhooks.retries import MAX_ATTEMPTS, delay_s, parse_retry_after
 from paywright.webhooks.secrets import key_of, new_secret
@@ -140,3 +140,34 @@ def _body(**changes: Any) -> str:
 def test_what_is_no_event_is_poison(body: str) -> None:
     with pytest.raises(Poison):
         event_of(Message("id", body))
+
+
+EARLY, LATER = NOW - timedelta(days=2), NOW - timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("before", "event_types", "since"),
+    [
+        ({}, ["*"], {"*": NOW}),
+        ({"*": EARLY}, ["*"], {"*": EARLY}),
+        ({"*": EARLY}, ["payment.*"], {"payment.*": EARLY}),
+        ({"payment.*": EARLY}, ["*"], {"*": NOW, "payment.*": EARLY}),
+        ({"payment.*": EARLY}, ["refund.*"], {"refund.*": NOW}),
+        (
+            {"payment.*": EARLY},
+            ["payment.captured", "refund.*"],
+            {"payment.captured": EARLY, "refund.*": NOW},
+        ),
+        (
+            {"payment.captured": LATER, "payment.*": EARLY},
+            ["payment.captured"],
+            {"payment.captured": EARLY},
+        ),
+        ({"payment.captured": EARLY, "*": LATER}, ["*"], {"*": LATER, "payment.captured": EARLY}),
+        ({"payment.captured": EARLY}, [], {}),
+    ],
+)
+def test_what_a_filter_lets_pass_before_and_after_a_change_was_always_wanted(
+    before: dict[str, datetime], event_types: list[str], since: dict[str, datetime]
+) -> None:
+    assert wanted_since(before, event_types, NOW) == since

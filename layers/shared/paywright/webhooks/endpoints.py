@@ -30,7 +30,7 @@ from paywright.event import API_VERSION, event_text
 from paywright.http.lists import Found, Page, found_of
 from paywright.ids import IdSource, typeid
 from paywright.payments.models import Answer, Caller, RequestContext, to_json
-from paywright.webhooks.filters import TEST_EVENT
+from paywright.webhooks.filters import TEST_EVENT, wanted_since
 from paywright.webhooks.secrets import new_secret
 from paywright.webhooks.urls import UnsafeUrl
 
@@ -336,6 +336,7 @@ def _updating(changes: Mapping[str, Any]) -> Insert:
             **values,
             **after,
             **_disabled(before, after["enabled"], values["now"]),
+            **_wanted(before, after, values["now"]),
             "begins_anew": after["url"] != before["url"]
             or (after["enabled"] and not before["enabled"]),
         }
@@ -351,6 +352,17 @@ def _disabled(before: Mapping[str, Any], enabled: bool, now: datetime) -> dict[s
     if before["enabled"]:
         return {"disabled_reason": BY_REQUEST, "disabled_at": now}
     return {name: before[name] for name in ("disabled_reason", "disabled_at")}
+
+
+def _wanted(
+    before: Mapping[str, Any], after: Mapping[str, Any], now: datetime
+) -> dict[str, list[Any]]:
+    """Since when an endpoint wants what: one that is enabled wants nothing of what was before."""
+    until_now = dict(zip(before["wanted_types"], before["wanted_since"], strict=True))
+    if after["enabled"] and not before["enabled"]:
+        until_now = {}
+    since = wanted_since(until_now, after["event_types"], now)
+    return {"wanted_types": list(since), "wanted_since": list(since.values())}
 
 
 def _one(connection: Connection, name: str, parameters: Mapping[str, Any]) -> Row:

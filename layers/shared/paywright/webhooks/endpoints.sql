@@ -41,7 +41,8 @@ SELECT
 ;
 
 -- name: lock
-SELECT
+SELECT coalesce(wanted_types, event_types) AS wanted_types,
+       coalesce(wanted_since, array_fill(created_at, ARRAY[cardinality(event_types)])) AS wanted_since,
 -- include: columns
   FROM webhook_endpoints
  WHERE id = %(id)s AND
@@ -61,6 +62,7 @@ SELECT
 UPDATE webhook_endpoints
    SET url = %(url)s, description = %(description)s, event_types = %(event_types)s,
        enabled = %(enabled)s, api_version = %(api_version)s,
+       wanted_types = %(wanted_types)s::text[], wanted_since = %(wanted_since)s::timestamptz[],
        disabled_reason = %(disabled_reason)s, disabled_at = %(disabled_at)s,
        failing_since = CASE WHEN %(begins_anew)s THEN NULL ELSE failing_since END,
        answered_at = CASE WHEN %(begins_anew)s THEN NULL ELSE answered_at END,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from paywright.event import EventType
 
@@ -27,6 +28,22 @@ def wants(event_types: Iterable[str], event_type: str) -> bool:
         or (pattern.endswith(".*") and event_type.startswith(pattern[:-1]))
         for pattern in event_types
     )
+
+
+def wanted_since(
+    before: Mapping[str, datetime], event_types: Sequence[str], now: datetime
+) -> dict[str, datetime]:
+    """Since when an endpoint wants what it wants from `now` on: filters, each with its moment.
+
+    `before` is the same of what it wanted until now: what passes then and now was always wanted.
+    """
+    since = dict.fromkeys(event_types, now)
+    for former, moment in before.items():
+        for present in event_types:
+            for narrow, wide in ((former, present), (present, former)):
+                if wants((wide,), narrow):
+                    since[narrow] = min(moment, since.get(narrow, moment))
+    return since
 
 
 def check_filter(pattern: str) -> str:

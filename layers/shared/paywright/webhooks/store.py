@@ -14,7 +14,7 @@ from paywright import db
 from paywright.clock import Clock
 from paywright.db.connection import Row, with_retries
 from paywright.event import EventType
-from paywright.ids import IdSource, typeid
+from paywright.ids import IdSource, typeid, uuid_floor
 from paywright.observability import get_logger
 from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
 from paywright.webhooks.disabled import disabled_event
@@ -37,6 +37,9 @@ _QUERIES = db.load(__file__)
 
 _NO_TEXT = (psycopg.DataError, UnicodeEncodeError)
 """What is raised for text that is none to the database."""
+
+_CLOCKS_DIFFER = timedelta(seconds=1)
+"""By so much at most: an event is not missed that was made right after its endpoint."""
 
 _MOST_SECRETS = 10_000
 _MOST_CLOSED = 1_000
@@ -249,9 +252,14 @@ class PostgresDeliveryStore:
 
 
 def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
+    """Whether it is sent there: to that one alone, or to all that wanted it when it was made."""
     if event.endpoint_id is not None:
         return bool(event.endpoint_id == endpoint["endpoint_id"])
-    return wants(endpoint["event_types"], event.type)
+    wanted = zip(endpoint["wanted_types"], endpoint["wanted_since"], strict=True)
+    return wants(
+        (pattern for pattern, since in wanted if event.id >= uuid_floor(since - _CLOCKS_DIFFER)),
+        event.type,
+    )
 
 
 def _secrets_of(endpoint: Mapping[str, Any]) -> list[bytes]:

@@ -18,8 +18,10 @@ waits (endpoint_id, merchant_id) AS (
 
 -- name: plan
 -- Every enabled endpoint beside every event of its merchant, with what became of that already.
-SELECT event.number, event.id AS event_id, endpoint.event_types, delivery.id AS delivery_id,
-       delivery.status,
+SELECT event.number, event.id AS event_id, delivery.id AS delivery_id, delivery.status,
+       coalesce(endpoint.wanted_types, endpoint.event_types) AS wanted_types,
+       coalesce(endpoint.wanted_since,
+                array_fill(endpoint.created_at, ARRAY[cardinality(endpoint.event_types)])) AS wanted_since,
 -- include: endpoint
   FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(numbers)s::integer[],
               %(events)s::uuid[]) AS event (merchant_id, livemode, number, id)
