@@ -21,8 +21,7 @@ from paywright.clock import business_clock, rfc3339
 from paywright.db.connection import Row
 from paywright.errors import PaywrightError
 from paywright.ids import UuidSource, parse_typeid, typeid, uuid_floor
-from paywright.money import Currency
-from paywright.payments.models import Caller, RequestContext
+from paywright.payments.models import Operator, RequestContext
 from paywright.webhooks.history import KEPT_FOR, Deliveries
 
 _POLL_S = 0.5
@@ -136,8 +135,8 @@ def resend(place: Place, given: str) -> dict[str, Any]:
         row = source.one(_QUERIES["delivery"], {"id": delivery_id})
         if row is None:
             raise Failure(f"There is no delivery {given}: `paywright webhooks list` shows them.")
-        caller = _caller(source, row["merchant_id"], row["livemode"])
-        answer = _told(lambda: _service(place, source).resend(caller, delivery_id, _context()))
+        service = _service(place, source)
+        answer = _told(lambda: service.resend(_operator(row), delivery_id, _context()))
     return dict(json.loads(answer.body))
 
 
@@ -168,12 +167,11 @@ def resend_failed(place: Place, given: str, since: timedelta) -> int:
         row = source.one(_QUERIES["endpoint"], {"id": endpoint_id})
         if row is None:
             raise Failure(f"There is no webhook endpoint {given}.")
-        caller = _caller(source, row["merchant_id"], row["livemode"])
         service, count = _service(place, source), 0
         from_then = business_clock(place.clock_file).now() - since
         while True:
             answer = _told(
-                lambda: service.resend_failed(caller, endpoint_id, from_then, _context())
+                lambda: service.resend_failed(_operator(row), endpoint_id, from_then, _context())
             )
             done = json.loads(answer.body)
             count += int(done["resent"])
@@ -195,19 +193,14 @@ def _service(place: Place, source: db.Database) -> Deliveries:
     return Deliveries(source, clock, UuidSource(clock))
 
 
-def _caller(source: db.Database, merchant_id: UUID, livemode: bool) -> Caller:
-    """The merchant, by its latest key: what an operator has sent again is sent for the merchant."""
-    row = source.one(_QUERIES["key"], {"merchant_id": merchant_id, "livemode": livemode})
-    if row is None:
-        raise Failure(f"The merchant {typeid('mer', merchant_id)} has no API key any more.")
-    currency = Currency.of(row["settlement_currency"])
-    return Caller(merchant_id, row["id"], livemode, currency, None, ())
+def _operator(row: Row) -> Operator:
+    """Whoever calls this command, at work on what a row is about."""
+    return Operator(getpass.getuser(), row["merchant_id"], row["livemode"])
 
 
 def _context() -> RequestContext:
-    """Who has it sent again, for the audit log."""
     trace_id = UuidSource(business_clock(None)).new().hex
-    return RequestContext(None, b"", trace_id, None, f"paywright webhooks, {getpass.getuser()}")
+    return RequestContext(None, b"", trace_id, None, "paywright webhooks")
 
 
 def endpoint_id(given: str) -> UUID:

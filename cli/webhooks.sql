@@ -67,11 +67,3 @@ SELECT id FROM event;
 
 -- name: endpoint
 SELECT merchant_id, livemode FROM webhook_endpoints WHERE id = %(id)s AND deleted_at IS NULL;
-
--- name: key
-SELECT api_keys.id, merchants.settlement_currency
-  FROM api_keys JOIN merchants ON merchants.id = api_keys.merchant_id
- WHERE api_keys.merchant_id = %(merchant_id)s AND api_keys.livemode = %(livemode)s
-   AND api_keys.revoked_at IS NULL
- ORDER BY api_keys.id DESC
- LIMIT 1;

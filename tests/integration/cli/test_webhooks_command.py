@@ -169,6 +169,18 @@ def test_deliveries_are_listed_and_narrowed(
     assert "token=secret" not in shown
 
 
+OPERATOR = ("admin", getpass.getuser())
+
+
+def audited(merchant: Merchant, about: str) -> list[tuple[Any, ...]]:
+    """What was done to objects of a kind, and by whom."""
+    return merchant.connection.execute(
+        "SELECT action, actor_type, actor_id FROM audit_log"
+        " WHERE merchant_id = %s AND entity_type = %s ORDER BY id",
+        [merchant.id, about],
+    ).fetchall()
+
+
 @contextmanager
 def tailing(command: Command, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
@@ -245,11 +257,7 @@ def test_one_delivery_is_sent_again(command: Command, merchant: Merchant) -> Non
     content = command.json("webhooks", "resend", failed)
     assert (content["id"], content["status"]) == (failed, "pending")
     assert merchant.waiting() == {delivered, failed}
-    row = merchant.connection.execute(
-        "SELECT action, user_agent FROM audit_log WHERE merchant_id = %s LIMIT 1", [merchant.id]
-    ).fetchone()
-    assert row is not None
-    assert (row[0], row[1].partition(",")[0]) == ("resent", "paywright webhooks")
+    assert audited(merchant, "webhook_delivery") == [("resent", *OPERATOR)] * 2
 
 
 def test_all_that_failed_within_a_time_is_sent_again(
@@ -264,6 +272,18 @@ def test_all_that_failed_within_a_time_is_sent_again(
     assert done.stdout == "3 deliveries are sent again.\n", done.stderr
     assert merchant.waiting() == failed
     assert command.json(*arguments, "--since=2h") == {"resent": 0}
+    assert audited(merchant, "webhook_endpoint") == [("resent", *OPERATOR)] * 2
+
+
+def test_an_operator_needs_no_key_of_the_merchants_and_an_active_merchant(
+    command: Command, merchant: Merchant
+) -> None:
+    failed = merchant.delivery("failed", 500)
+    merchant.connection.execute("UPDATE api_keys SET revoked_at = now()")
+    assert command.json("webhooks", "resend", failed)["id"] == failed
+    merchant.connection.execute("UPDATE merchants SET status = 'suspended'")
+    assert "is suspended" in command.refused("webhooks", "resend", failed)
+    assert len(audited(merchant, "webhook_delivery")) == 1
 
 
 def test_an_event_that_got_lost_is_put_on_the_bus_again(
@@ -282,11 +302,7 @@ def test_an_event_that_got_lost_is_put_on_the_bus_again(
         [event],
     ).fetchall()
     assert rows == [(0, None, True)]
-    audited = merchant.connection.execute(
-        "SELECT entity_type, action, actor_type, actor_id FROM audit_log WHERE entity_id = %s",
-        [event],
-    ).fetchall()
-    assert audited == [("event", "resent", "admin", getpass.getuser())] * 2
+    assert audited(merchant, "event") == [("resent", *OPERATOR)] * 2
 
 
 NOWHERE = "01k8nkrkaye008000000000003"
@@ -321,5 +337,3 @@ def test_what_the_service_refuses_is_said(command: Command, merchant: Merchant) 
     since = "--since=40d"
     arguments = ("resend", f"--endpoint={merchant.endpoint_id}", "--failed", since)
     assert "30 days" in command.refused("webhooks", *arguments)
-    merchant.connection.execute("UPDATE api_keys SET revoked_at = now()")
-    assert "has no API key" in command.refused("webhooks", "resend", failed)

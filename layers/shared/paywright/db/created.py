@@ -13,9 +13,9 @@ from paywright.db.connection import Database, Row
 from paywright.db.payments import PostgresPayments
 from paywright.db.sql import load
 from paywright.errors import IdempotencyKeyInProgress
-from paywright.ids import IdSource, typeid
+from paywright.ids import IdSource
 from paywright.payments.completion import KEY_LIFETIME
-from paywright.payments.models import Answer, Caller, RequestContext, to_json
+from paywright.payments.models import Answer, Caller, Operator, RequestContext, to_json
 from paywright.payments.operation import replay
 
 _SQL = load(__file__)
@@ -62,7 +62,7 @@ class Creations:
 
     def write(
         self,
-        caller: Caller,
+        caller: Caller | Operator,
         context: RequestContext,
         parameters: dict[str, Any],
         insert: Insert,
@@ -77,11 +77,13 @@ class Creations:
         `changes` among them goes into the audit row.
         """
         now = self._clock.now()
+        actor_type, actor_id = caller.actor
         values = parameters | {
             "merchant_id": caller.merchant_id,
             "livemode": caller.livemode,
-            "api_key_id": caller.api_key_id,
-            "actor_id": typeid("key", caller.api_key_id),
+            "api_key_id": caller.api_key_id if isinstance(caller, Caller) else None,
+            "actor_type": actor_type,
+            "actor_id": actor_id,
             "action": action,
             "changes": "{}",
             "audit_id": self._ids.new(),

@@ -2,7 +2,7 @@
 INSERT INTO audit_log
     (merchant_id, id, entity_type, entity_id, action, actor_type, actor_id, changes, ip_address,
      user_agent, trace_id, created_at)
-VALUES (%(merchant_id)s, %(audit_id)s, %(entity_type)s, %(id)s, %(action)s, 'api_key', %(actor_id)s,
+VALUES (%(merchant_id)s, %(audit_id)s, %(entity_type)s, %(id)s, %(action)s, %(actor_type)s, %(actor_id)s,
         %(changes)s::jsonb, %(ip_address)s::inet, %(user_agent)s, %(trace_id)s, %(now)s)
 
 -- name: take_key

@@ -36,6 +36,25 @@ class Caller:
     fee_plans: tuple[FeePlan, ...]
     fx_spread_bps: int = 0
 
+    @property
+    def actor(self) -> tuple[str, str]:
+        """Who acts, for the audit log: the kind and the name."""
+        return "api_key", typeid("key", self.api_key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who runs the platform, at work on a merchant's objects without any key of the merchant's."""
+
+    name: str
+    merchant_id: UUID
+    livemode: bool
+
+    @property
+    def actor(self) -> tuple[str, str]:
+        """Who acts, for the audit log: the kind and the name."""
+        return "admin", self.name
+
 
 @dataclass(frozen=True, slots=True)
 class RequestContext:

@@ -22,7 +22,7 @@ from paywright.errors import (
 )
 from paywright.http.lists import Found, Page, found_of
 from paywright.ids import IdSource, typeid, uuid_floor
-from paywright.payments.models import Answer, Caller, RequestContext
+from paywright.payments.models import Answer, Caller, Operator, RequestContext
 
 MOST_ATTEMPTS_SHOWN = 100
 MOST_RESENT = 1_000
@@ -67,7 +67,9 @@ class Deliveries:
             for row in self._database.all(_SQL["attempts"], parameters)
         ]
 
-    def resend(self, caller: Caller, delivery_id: UUID, context: RequestContext) -> Answer:
+    def resend(
+        self, caller: Caller | Operator, delivery_id: UUID, context: RequestContext
+    ) -> Answer:
         """Have one sent again at once, whatever became of it, with all its attempts before it.
 
         Raise NotFound, WebhookEndpointDisabled, or EventNotKept.
@@ -91,7 +93,11 @@ class Deliveries:
         return self._write(caller, context, about, resend)
 
     def resend_failed(
-        self, caller: Caller, endpoint_id: UUID, since: datetime, context: RequestContext
+        self,
+        caller: Caller | Operator,
+        endpoint_id: UUID,
+        since: datetime,
+        context: RequestContext,
     ) -> Answer:
         """Have those sent again that failed at one endpoint and are no older than that moment.
 
@@ -128,12 +134,17 @@ class Deliveries:
         return self._write(caller, context, about, resend)
 
     def _write(
-        self, caller: Caller, context: RequestContext, about: dict[str, Any], write: Insert
+        self,
+        caller: Caller | Operator,
+        context: RequestContext,
+        about: dict[str, Any],
+        write: Insert,
     ) -> Answer:
         creations = Creations(self._database, self._clock, self._ids)
-        replayed = creations.replayed(caller, context)
-        if replayed is not None:
-            return replayed
+        if isinstance(caller, Caller):
+            replayed = creations.replayed(caller, context)
+            if replayed is not None:
+                return replayed
         return creations.write(caller, context, about, write, action="resent", status=200)
 
 
