@@ -74,7 +74,8 @@ class Creations:
 
         `parameters` have the object's `id` and `entity_type`; `insert` is given them with all that
         is known of caller and request, and returns the object as the API shows it. What it sets as
-        `changes` among them goes into the audit row.
+        `changes` among them goes into the audit row; there is none where it sets None, as nothing
+        has changed.
         """
         now = self._clock.now()
         actor_type, actor_id = caller.actor
@@ -96,7 +97,8 @@ class Creations:
         }
         with self._database.transaction() as connection:
             body = to_json(insert(connection, values))
-            connection.execute(_SQL["insert_audit"], values)
+            if values["changes"] is not None:
+                connection.execute(_SQL["insert_audit"], values)
             if context.idempotency_key is not None:
                 key = {
                     **values,

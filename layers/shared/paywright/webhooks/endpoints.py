@@ -120,7 +120,10 @@ class Endpoints:
         changes: Mapping[str, Any],
         context: RequestContext,
     ) -> Answer:
-        """Change some fields; raise NotFound, or InvalidField for a URL that is not safe."""
+        """Change some fields; raise NotFound, or InvalidField for a URL that is not safe.
+
+        Nothing is written, and nothing audited, where they are as asked for already.
+        """
         if "url" in changes:
             self._check(changes["url"], "url")
         return self._write(caller, endpoint_id, context, _updating(changes), "updated")
@@ -329,9 +332,13 @@ def _updating(changes: Mapping[str, Any]) -> Insert:
         _admit(connection, values)
         before = _one(connection, "lock", values)
         after = {name: changes.get(name, before[name]) for name in _CHANGEABLE}
-        values["changes"] = to_json(
-            {name: [before[name], value] for name, value in after.items() if value != before[name]}
-        )
+        changed = {
+            name: [before[name], value] for name, value in after.items() if value != before[name]
+        }
+        if not changed:
+            values["changes"] = None
+            return shown_endpoint(before)
+        values["changes"] = to_json(changed)
         parameters = {
             **values,
             **after,
