@@ -304,7 +304,7 @@ def test_a_slow_server_delays_neither_the_others_nor_the_end_for_long(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--forward-to=ftp://x", "--merchant=M"], "starts with https://"),
+        (["--forward-to=ftp://x", "--merchant=M"], "starts with https:// or http://"),
         (["--forward-to=http://a b", "--merchant=M"], "printable ASCII"),
         (["--forward-to=http://localhost:99999", "--merchant=M"], "malformed"),
         (["--forward-to=localhost:8000", "--merchant=mer_x"], "is no merchant's id"),

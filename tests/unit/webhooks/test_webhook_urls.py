@@ -64,6 +64,17 @@ def test_a_laptop_still_wants_a_clear_url(url: str) -> None:
         check_url(url, allow_private=True)
 
 
+@pytest.mark.parametrize(
+    ("allow_private", "allowed"), [(False, "https://"), (True, "https:// or http://")]
+)
+@pytest.mark.parametrize("url", ["ftp://example.com/", "example.com", "//example.com/"])
+def test_a_refusal_names_the_schemes_that_are_allowed(
+    url: str, allow_private: bool, allowed: str
+) -> None:
+    with pytest.raises(UnsafeUrl, match=f"^A webhook URL starts with {allowed}\\.$"):
+        check_url(url, allow_private=allow_private)
+
+
 def test_the_host_header_names_the_port_only_where_it_is_not_the_default() -> None:
     assert parse("https://example.com:443/", allow_private=False).authority == "example.com"
     assert parse("https://example.com:4443/", allow_private=False).authority == "example.com:4443"

@@ -101,7 +101,8 @@ def parse(url: str, *, allow_private: bool) -> Target:
     except ValueError:
         raise UnsafeUrl("The webhook URL is malformed.") from None
     if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
-        raise UnsafeUrl("A webhook URL starts with https://.")
+        allowed = "https:// or http://" if allow_private else "https://"
+        raise UnsafeUrl(f"A webhook URL starts with {allowed}.")
     if "@" in parts.netloc:
         raise UnsafeUrl("A webhook URL holds no user name or password.")
     if "#" in url:
