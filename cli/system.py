@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cli.errors import Failure
 from cli.given import check_given
+from cli.mending import Mending
 from cli.parts import Emulator, Receiver
 from cli.paths import MIGRATIONS, Home
 from cli.progress import Progress
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 _PREFERRED_PORTS = frozenset({3000, 3001, 3002, 4566, 54_320, 63_790})
 _SENDER = "notifications@paywright.example"  # its mail stays here: `paywright mail list`
-_RESTARTS, _RESTARTS_WITHIN_S = 5, 60.0
 
 
 class System:
@@ -34,7 +32,7 @@ class System:
         self._home = home
         self._more_parameters = more_parameters or {}
         self._progress = progress
-        self._restarts: dict[str, deque[float]] = {}
+        self._mending = Mending()
         me = Identity.of(os.getpid())
         assert me is not None, "this process runs"
         self.state = State(me)
@@ -70,25 +68,26 @@ class System:
             bound_log(part.log)
             if part.running():
                 continue
-            self._count_restart(part)
-            try:
-                part.restart()
-                done.append(f"{part.title} had died and runs again")
-                # An empty MiniStack at its old address needs no new emulator: it makes again what
-                # it misses.
-                if self._configure():
-                    self._emulator.restart()
-                    done.append("emulator started again, since what it works with is new")
-            except ServiceError as error:
-                raise Failure(str(error)) from error
+            done += self._restart(part, f"{part.title} had died and runs again")
+            # An empty MiniStack at its old address needs no new emulator: it makes again what it
+            # misses.
+            if part.running() and self._configure():
+                done += self._restart(
+                    self._emulator, "emulator started again, since what it works with is new"
+                )
             self._record()
-        if done and (urls := self._urls()) != self.state.urls:
+        all_run = all(part.running() for part in self.parts)
+        if done and all_run and (urls := self._urls()) != self.state.urls:
             # Someone took a port while nobody listened on it.
             self._demo_merchant(urls)
             self.state.urls = urls
             self._record()
             done.append("addresses have changed: see `paywright status`")
         return done
+
+    def _restart(self, part: Server, done: str) -> list[str]:
+        said = self._mending.restart(part, done)
+        return [] if said is None else [said]
 
     def _start(self) -> Urls:
         check_given()
@@ -194,16 +193,6 @@ class System:
         self._progress.waiting("demo merchant")
         ensure_demo(self._home, urls)
         self._progress.done("demo merchant ready")
-
-    def _count_restart(self, part: Server) -> None:
-        now = time.monotonic()
-        earlier = self._restarts.setdefault(part.title, deque(maxlen=_RESTARTS))
-        if len(earlier) == _RESTARTS and now - earlier[0] < _RESTARTS_WITHIN_S:
-            raise Failure(
-                f"{part.title} died again after {_RESTARTS} restarts within "
-                f"{_RESTARTS_WITHIN_S:.0f} s, so all is stopped; its log is {part.log}."
-            )
-        earlier.append(now)
 
     def _own_postgres(self) -> Postgres | None:
         if os.environ.get("DATABASE_URL"):
