@@ -8,75 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from cli.api import call
-from cli.state import State
 from emulator.services import ports
-from emulator.services.process import Identity
+from tests.e2e.cli.running import descendants, pay, state_of, until, webhook_of
 
 pytestmark = pytest.mark.xdist_group("e2e")
-
-_PATIENCE_S = 60
-
-
-def until(condition: Callable[[], Any], what: str, within_s: float = _PATIENCE_S) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
-        time.sleep(0.05)
-    return found
-
-
-def state_of(paywright) -> State:
-    state = State.load(paywright.home)
-    assert state is not None
-    return state
-
-
-def descendants(root: int) -> list[Identity]:
-    """A process and all that it started, directly or not."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int(
-                (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            )
-        except (OSError, IndexError):
-            continue
-    found = [root]
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return [identity for pid in found if (identity := Identity.of(pid))]
-
-
-def pay(paywright, amount: int = 1999) -> dict[str, Any]:
-    content = {"amount": amount, "currency": "usd", "capture": True}
-    method = {"payment_method_id": paywright.demo.payment_method_id}
-    return dict(paywright.api.created("/v1/payments", {**content, **method}))
-
-
-def webhook_of(paywright, payment_id: str, within_s: float = _PATIENCE_S) -> Any:
-    url = f"{paywright.urls.receiver_url}/received"
-
-    def find() -> Any:
-        for item in call("GET", url).body:
-            try:
-                if item["payload"]["data"]["object"]["id"] == payment_id:
-                    return item
-            except (KeyError, TypeError):
-                continue
-        return None
-
-    return until(find, f"the webhook of {payment_id}", within_s)
 
 
 def test_status_has_the_promised_keys(paywright):
@@ -241,75 +184,6 @@ def test_no_secret_is_in_a_log_or_a_command_line(paywright):
     for place, text in texts.items():
         for secret in secrets:
             assert secret not in text, place
-
-
-@pytest.mark.parametrize(
-    "title", ["PostgreSQL", "Valkey", "MiniStack", "webhook receiver", "emulator"]
-)
-def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, title):
-    before = pay(paywright)
-    victim = state_of(paywright).parts[title]
-    assert victim.send(signal.SIGKILL)
-
-    def mended() -> bool:
-        now = state_of(paywright).parts[title]
-        return now != victim and now.alive()
-
-    until(mended, f"another {title}")
-
-    def paid() -> Any:
-        try:
-            return paywright.api.get(f"/v1/payments/{before['id']}").status == 200 and pay(
-                paywright
-            )
-        except Exception:  # not all of it is up again
-            return None
-
-    after = until(paid, "a payment after the repair")
-    # At once as a rule; what reached a new bus before its rule did, comes again after a minute.
-    assert webhook_of(paywright, after["id"], within_s=120)["verified"]
-    log = (paywright.home.logs / "supervisor.log").read_text()
-    assert f"{title} had died and runs again" in log
-
-
-def test_a_payment_taken_while_the_aws_endpoint_is_dead_has_its_webhook_all_the_same(paywright):
-    victim = state_of(paywright).parts["MiniStack"]
-    assert victim.send(signal.SIGKILL)
-    paid = [pay(paywright) for _ in range(3)]  # the API has no need of it
-    for payment in paid:
-        assert webhook_of(paywright, payment["id"], within_s=120)["verified"]
-
-
-def test_a_port_that_is_lost_with_its_part_is_made_good(paywright):
-    state, before = state_of(paywright), paywright.urls
-    victim = state.parts["webhook receiver"]
-    state.supervisor.send(signal.SIGSTOP)
-    try:
-        victim.send(signal.SIGKILL)
-        assert victim.wait_gone(10)
-        holder = socket.socket()
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind((ports.HOST, urlsplit(before.receiver_url).port or 0))
-        holder.listen()
-    finally:
-        state.supervisor.send(signal.SIGCONT)
-    with holder:
-        until(lambda: paywright.urls.receiver_url != before.receiver_url, "another address")
-        assert paywright.urls.gateway_url == before.gateway_url
-        assert webhook_of(paywright, pay(paywright)["id"])["verified"]
-
-
-def test_after_the_supervisor_is_killed_a_new_up_finds_every_payment(paywright):
-    payment = pay(paywright)
-    state = state_of(paywright)
-    family = descendants(state.supervisor.pid)
-    assert state.supervisor.send(signal.SIGKILL)
-    assert state.supervisor.wait_gone(10)
-    assert paywright.run("status").returncode == 1
-    done = paywright.run("up", "--detach")
-    assert done.returncode == 0, done.stderr
-    assert not [process for process in family if process.alive()]
-    assert paywright.api.get(f"/v1/payments/{payment['id']}").body["status"] == "captured"
 
 
 def test_a_run_in_front_and_one_behind_end_without_a_trace(new_home):
