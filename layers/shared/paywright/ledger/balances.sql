@@ -22,7 +22,7 @@ accounts AS (
 -- name: balances
 -- One statement sees one snapshot: a journal is either in the chain or on the list, never both and
 -- never neither. What waits is asked for as an array: its journals are neighbours, and the index is
--- walked once for all of them.
+-- walked once for all of them. Materialized, it is planned by itself, and hashed rather than sorted.
 WITH RECURSIVE
 -- include: accounts
 , sequenced AS (
@@ -36,7 +36,7 @@ WITH RECURSIVE
               AND processor = accounts.processor
             ORDER BY sequence DESC
             LIMIT 1) AS head
-), waiting AS (
+), waiting AS MATERIALIZED (
     SELECT account_type, currency, processor,
            sum(CASE entry_type WHEN 'debit' THEN amount ELSE -amount END) AS change
       FROM ledger_entries
