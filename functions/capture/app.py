@@ -18,7 +18,7 @@ handler = ApiFunction()
 class CapturePayment(RequestModel):
     """The body of a capture; without an amount all that is held is captured.
 
-    `final` releases the rest of the hold; a payment that is captured in parts keeps it otherwise.
+    `final` releases the rest of the hold. Only a payment that is captured in parts can keep it.
     """
 
     amount: int | None = None

@@ -146,14 +146,21 @@ class Payments(RuleBasedStateMachine):
         shown = self.world.api.get(f"/v1/payments/{reply.json['error']['payment_id']}").json
         assert shown["status"] == "failed"
 
-    @rule(payment=payments, amount=st.none() | st.integers(1, 6_000), final=st.booleans())
-    def capture(self, payment: Model, amount: int | None, final: bool) -> None:
-        body = {"final": final} | ({} if amount is None else {"amount": amount})
+    @rule(
+        payment=payments,
+        amount=st.none() | st.integers(1, 6_000),
+        final=st.sampled_from([None, True, False]),
+    )
+    def capture(self, payment: Model, amount: int | None, final: bool | None) -> None:
+        asked = {"final": final, "amount": amount}
+        body = {name: value for name, value in asked.items() if value is not None}
         reply = self.post(payment, "capture", body)
         if payment.status != "authorized":
             self.refused(reply, 409, "payment_not_capturable")
         elif self.has_run_out(payment):
             self.refused(reply, 409, "authorization_expired")
+        elif payment.method == "manual" and final is False:
+            self.refused(reply, 400, "invalid_field")
         elif amount is not None and amount > payment.held:
             self.refused(reply, 400, "capture_exceeds_authorization")
         else:

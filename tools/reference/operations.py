@@ -119,7 +119,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 | {"description": "At most what is still held, which is also the default."},
                 "final": {
                     "description": "Releases what is left of the hold. Only a payment with "
-                    "`manual_multiple` keeps it otherwise."
+                    "`manual_multiple` keeps it otherwise; every other refuses `false`."
                 },
             },
         ),

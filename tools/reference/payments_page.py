@@ -25,7 +25,7 @@ _REST: Final = """
 | request | what it does |
 |---|---|
 | `POST /v1/payments` | charges, or holds with `capture: false`; `capture_method: "manual_multiple"` lets a hold be captured in parts |
-| `POST /v1/payments/{id}/capture` | takes all that is held or `amount` of it. The rest is released, unless more captures may follow: then `final: true` releases it |
+| `POST /v1/payments/{id}/capture` | takes all that is held or `amount` of it. The rest is released, unless more captures may follow: then `final: true` releases it. Where none may follow, `final: false` is refused |
 | `POST /v1/payments/{id}/void` | releases the hold, or what captures left of it |
 | `POST /v1/payments/{id}/refund` | gives back all that is left or `amount` of it; answers the payment, with the new `refund` in it |
 | `GET /v1/payments/{id}/refunds`, `GET /v1/refunds/{id}` | refunds: `pending`, `succeeded` or `failed` |

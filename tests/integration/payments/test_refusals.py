@@ -58,6 +58,8 @@ def refunded(api: Api) -> str:
         (held, "capture", {"amount": -1}, 400, "amount_out_of_range"),
         (held, "capture", {"amount": 10.5}, 400, "invalid_field"),
         (held, "capture", {"currency": "jpy"}, 400, "invalid_field"),
+        (held, "capture", {"final": False}, 400, "invalid_field"),
+        (held, "capture", {"amount": 400, "final": False}, 400, "invalid_field"),
         (held, "refund", {"amount": 1}, 409, "payment_not_refundable"),
         (captured, "void", {}, 409, "payment_not_voidable"),
         (captured, "capture", {}, 409, "payment_not_capturable"),
@@ -129,6 +131,7 @@ def refused(
     assert len(after) == len(rows) + 1
     assert after[-1]["code"] == expected[1]
     assert after[-1]["request"] == f"POST {path}"
+    assert after[-1].get("param") == reply.json["error"].get("param")
 
 
 def refusals(owner: psycopg.Connection[Any], about: str) -> list[dict[str, str]]:

@@ -103,6 +103,20 @@ def test_a_final_capture_releases_the_rest(
     assert accounts(owner, payment_id)["customer_hold"] == held
 
 
+def test_what_is_captured_once_is_not_captured_as_one_of_several(
+    api: Api, owner: psycopg.Connection[Any]
+) -> None:
+    payment_id = hold(api)
+    path = f"/v1/payments/{payment_id}/capture"
+    refused = api.post(path, {"amount": 400, "final": False}, key="k")
+    assert (code(refused), refused.json["error"]["param"]) == ((400, "invalid_field"), "final")
+    assert "Leave `final` out" in refused.json["error"]["message"]
+    assert "manual_multiple" in refused.json["error"]["message"]
+    assert accounts(owner, payment_id)["customer_hold"] == 1000
+    done = api.post(path, {"amount": 400}, key="k").json
+    assert (done["status"], done["captured_amount"]) == ("captured", 400)
+
+
 def test_refunds_in_parts_until_nothing_is_left(api: Api, owner: psycopg.Connection[Any]) -> None:
     payment_id = api.pay(api.card(), 1000).json["id"]
     path = f"/v1/payments/{payment_id}/refund"

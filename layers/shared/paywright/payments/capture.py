@@ -8,6 +8,7 @@ from uuid import UUID
 from paywright.errors import (
     AuthorizationExpired,
     CaptureExceedsAuthorization,
+    InvalidField,
     NotFound,
     PaymentNotCapturable,
 )
@@ -29,7 +30,7 @@ class Capture:
     """What a merchant asks for; without an amount, everything that is still held.
 
     `final` releases what a capture leaves of the hold; None is what the payment's capture method
-    implies: yes, unless it is captured in parts.
+    implies: yes, unless it is captured in parts. A hold that is captured once refuses False.
     """
 
     payment_id: UUID
@@ -73,9 +74,16 @@ def _begin(
     now = services.clock.now()
     if payment.expires_at is not None and payment.expires_at <= now:
         raise AuthorizationExpired(payment_id=typeid("txn", payment.id))
+    in_parts = payment.capture_method is CaptureMethod.MANUAL_MULTIPLE
+    if request.final is False and not in_parts:
+        raise InvalidField(
+            "final: this hold is captured once, and what that leaves is released. Leave `final`"
+            " out, or make a hold with `capture_method` manual_multiple to capture it in parts.",
+            param="final",
+            payment_id=typeid("txn", payment.id),
+        )
     amount = _capturable(payment, request.amount)
     available(services.processors.named(payment.processor))
-    in_parts = payment.capture_method is CaptureMethod.MANUAL_MULTIPLE
     intent = OperationIntent(
         id=services.ids.new(),
         kind=Operation.CAPTURE,
