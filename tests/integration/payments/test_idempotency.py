@@ -67,6 +67,28 @@ def test_a_key_with_another_body_is_an_error(any_api: Api) -> None:
     assert (other.status, other.json["error"]["type"]) == (400, "idempotency_error")
 
 
+def test_a_body_in_another_order_is_the_same_request(any_api: Api) -> None:
+    body = {"amount": 100, "currency": "usd", "metadata": {"a": "1", "b": "2"}}
+    body["payment_method_id"] = any_api.card()
+    first = any_api.post("/v1/payments", body, key="k")
+    body["metadata"] = {"b": "2", "a": "1"}
+    again = any_api.post(
+        "/v1/payments", json.dumps(dict(reversed(body.items())), indent=1), key="k"
+    )
+    assert (first.status, again.status, again.text) == (201, 201, first.text)
+    assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_a_key_with_another_path_is_an_error(any_api: Api) -> None:
+    card = any_api.card()
+    one, two = (any_api.pay(card, 500, capture=False).json["id"] for _ in range(2))
+    assert any_api.post(f"/v1/payments/{one}/capture", {}, key="k").status == 200
+    for path in (f"/v1/payments/{two}/capture", f"/v1/payments/{two}/void"):
+        other = any_api.post(path, {}, key="k")
+        assert (other.status, other.json["error"]["code"]) == (400, "idempotency_key_reused")
+    assert any_api.get(f"/v1/payments/{two}").json["status"] == "authorized"
+
+
 def test_a_card_cannot_be_guessed_from_what_is_kept_of_its_request(
     api: Api, platform: Platform, owner: psycopg.Connection[Any]
 ) -> None:
