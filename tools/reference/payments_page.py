@@ -67,9 +67,14 @@ then `failed`, and the merchant's balance bears it.
 ## Keys
 
 Every POST takes an `Idempotency-Key`; a payment needs one. The same key and request give the same answer, byte
-for byte, with `Idempotent-Replayed: true`, for 24 hours of business time. A refusal is not kept: the
-next try is a new one. A key whose operation is undecided never expires and never starts a second one; meanwhile
-it answers 409 with `Retry-After`. What came first is in PostgreSQL; Valkey makes it faster.
+for byte, with `Idempotent-Replayed: true`, for 24 hours of business time. A request is the same when its method
+and path are and its body says the same, in whatever order; any other one is refused with 400
+`idempotency_key_reused`. A refusal is not kept: the next try is a new one.
+
+A key whose operation is undecided never expires and never starts a second one. Until there is an answer it gives
+409 with `Retry-After`. Where the answer was `pending` it stays that for this key, also once the payment is
+captured or has failed: what became of it is told by `GET` and by event. The 24 hours begin when it is decided.
+What came first is in PostgreSQL; Valkey makes it faster.
 
 ## Nothing half-written
 

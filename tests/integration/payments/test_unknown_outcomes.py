@@ -50,7 +50,7 @@ def status(api: Api, payment_id: str) -> tuple[str, str | None]:
     [("4000000000003006", "captured"), ("4000000000003014", "failed")],
 )
 def test_a_timeout_is_pending_until_the_processor_is_asked(
-    card: str, becomes: str, api: Api, clock: Later, recovery: Services
+    card: str, becomes: str, api: Api, clock: Later, recovery: Services, platform: Platform
 ) -> None:
     body = {"amount": 900, "currency": "usd", "payment_method_id": api.card(card)}
     reply = api.post("/v1/payments", body, key="k")
@@ -58,14 +58,22 @@ def test_a_timeout_is_pending_until_the_processor_is_asked(
     assert reply.json["status"] == "pending"
     assert reply.json["pending_reason"] == "processor_unknown"
     assert status(api, reply.json["id"]) == ("pending", "processor_unknown")
-    assert api.post("/v1/payments", body, key="k").text == reply.text
 
+    def assert_replayed() -> None:
+        for _ in ("by Valkey", "by the database"):
+            again = api.post("/v1/payments", body, key="k")
+            assert (again.status, again.text) == (201, reply.text), "said is said"
+            assert again.headers["idempotent-replayed"] == "true"
+            platform.cache.send(("FLUSHDB",))
+
+    assert_replayed()
     recover_due(recovery)
     assert status(api, reply.json["id"]) == ("pending", "processor_unknown"), "not yet due"
     clock.ahead = timedelta(minutes=5)
     recover_due(recovery)
     assert status(api, reply.json["id"]) == (becomes, None)
-    assert api.post("/v1/payments", body, key="k").text == reply.text, "said is said"
+    assert_replayed()
+    assert len(api.get("/v1/payments").json["data"]) == 1
 
 
 def test_an_answer_that_could_not_be_stored_is_not_replayed(
