@@ -10,6 +10,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from paywright.db import Database
+from paywright.housekeeping import keep_house
+from paywright.ids import parse_typeid
 from paywright.payments.notices import hear_notices
 from paywright.payments.recovery import LOOK_AGAIN_AFTER, recover_due
 from paywright.wiring import Platform
@@ -87,6 +90,37 @@ def test_a_transfer_that_is_returned_fails_with_its_code(
     assert now(api, payment) == ("failed", None)
     failed = api.get(f"/v1/payments/{payment['id']}").json
     assert (failed["failure_code"], failed["failure_message"]) == ("payment_method_declined", code)
+
+
+@pytest.mark.parametrize(
+    ("number", "becomes"), [("000123456789", "captured"), ("000222222227", "failed")]
+)
+def test_a_transfers_key_is_kept_until_a_day_after_it_is_decided(
+    number: str,
+    becomes: str,
+    api: Api,
+    later: Callable[[timedelta], None],
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    housekeeping_database_url: str,
+) -> None:
+    body = {"amount": 5000, "currency": "usd", "payment_method_id": account(api, number)}
+    first = api.post("/v1/payments", body, key="transfer")
+    database = Database(housekeeping_database_url)
+    # ACH takes four days: after three a key of a decided payment would be long forgotten.
+    three_days, most_of_a_day = timedelta(days=3), timedelta(hours=23)
+    for by, state in ((three_days, "pending"), (DAYS, becomes), (most_of_a_day, becomes)):
+        later(by)
+        keep_house(platform.payments, database, for_s=0)
+        platform.cache.send(("FLUSHDB",))
+        again = api.post("/v1/payments", body, key="transfer")
+        assert (again.status, again.text) == (201, first.text)
+        assert [each["status"] for each in api.get("/v1/payments").json["data"]] == [state]
+    later(timedelta(hours=2))
+    keep_house(platform.payments, database, for_s=0)
+    database.close()
+    kept = "SELECT count(*) FROM idempotency_keys WHERE merchant_id = %s AND key = 'transfer'"
+    assert owner.execute(kept, [parse_typeid("mer", api.merchant.id)]).fetchone() == (0,)
 
 
 def test_a_transfer_that_gets_no_answer_is_reversed_and_fails(
