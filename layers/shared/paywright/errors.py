@@ -238,7 +238,7 @@ class ProcessorUnavailable(PaywrightError):
 
 
 class FxRateUnavailable(PaywrightError):
-    """There is no exchange rate for this currency pair now; nothing was captured."""
+    """There is no exchange rate for this currency pair now; nothing was done."""
 
     status, code = 503, "fx_rate_unavailable"
 

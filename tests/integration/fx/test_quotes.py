@@ -80,6 +80,7 @@ def test_what_cannot_be_quoted(
     refused = quote(api, **fields)
     error = refused.json["error"]
     assert (refused.status, error["code"], error.get("param")) == (status, code, param)
+    assert "captured" not in error["message"], "a quote captures nothing anyway"
     merchant = [parse_typeid("mer", api.merchant.id)]
     kept = owner.execute("SELECT count(*) FROM fx_quotes WHERE merchant_id = %s", merchant)
     assert kept.fetchone() == (0,)

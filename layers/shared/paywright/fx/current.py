@@ -50,12 +50,12 @@ class CurrentRates:
         found = self._table(now).cross(base, quote, now)
         if found is None:
             raise FxRateUnavailable(
-                f"There is no exchange rate from {base.code} to {quote.code}; nothing was captured."
+                f"There is no exchange rate from {base.code} to {quote.code}; nothing was done."
             )
         if now - found.at > self._max_age:
             raise FxRateUnavailable(
                 f"The latest exchange rate from {base.code} to {quote.code} is of "
-                f"{found.at:%Y-%m-%d %H:%M} UTC, which is too old; nothing was captured."
+                f"{found.at:%Y-%m-%d %H:%M} UTC, which is too old; nothing was done."
             )
         return found
 
