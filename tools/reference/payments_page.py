@@ -34,6 +34,10 @@ While one capture or void of a payment is undecided, no other begins. Refunds do
 takes its amount from what can be refunded before the processor is asked (`pending_refund_amount`), so that
 together they never give back more than was captured. The database has the last word: a CHECK.
 
+A hold that is captured in parts can be refunded once it is `captured`: after a final capture, after a void of
+its rest, or when it has expired. Until then a refund is refused with 409 `payment_not_refundable`, whatever
+was captured.
+
 A refund of a converted payment takes the same share of what the captures came to in the merchant's currency;
 the refund of the last part takes the exact rest. The fee stays, unless the merchant's plan returns its
 percentage: then each refund returns its share of it.

@@ -80,6 +80,8 @@ def test_a_hold_is_captured_in_parts_and_its_rest_voided(
     assert (second["status"], second["captured_amount"]) == ("authorized", 500)
     too_much = api.post(f"/v1/payments/{payment_id}/capture", {"amount": 501})
     assert code(too_much) == (400, "capture_exceeds_authorization")
+    refund = f"/v1/payments/{payment_id}/refund"
+    assert code(api.post(refund)) == (409, "payment_not_refundable")
     rest = api.post(f"/v1/payments/{payment_id}/void").json
     assert (rest["status"], rest["void_reason"], rest["captured_amount"]) == (
         "captured",
@@ -90,6 +92,7 @@ def test_a_hold_is_captured_in_parts_and_its_rest_voided(
     assert balances["customer_hold"] == balances["merchant_hold"] == 0
     assert balances["merchant_balance"] + balances["platform_fee"] == -500
     assert kinds(owner, payment_id) == ["authorize", "capture", "capture", "void"]
+    assert api.post(refund).json["refunded_amount"] == 500
 
 
 @pytest.mark.parametrize(("body", "held"), [({"amount": 400, "final": True}, 0), ({}, 0)])
