@@ -20,6 +20,7 @@ from tests.clock_file import ClockFile
 from tests.integration.fx.conftest import answer, table
 from tests.ledger_of import accounts
 from tests.receivers import Receiver
+from tests.refusals import refused
 
 MAX_AGE = timedelta(hours=72)
 
@@ -208,22 +209,28 @@ def test_parts_of_a_payment_without_a_quote_go_at_their_own_rates(
         assert (part["settlement_amount"], part["fx_rate"]) == (settled, usd)
 
 
+def refused_quote(
+    api: Api, owner: psycopg.Connection[Any], expected: tuple[int, str], **fields: str
+) -> Reply:
+    """A payment that its quote has refused, with no more than an audit row of its merchant's."""
+    body = {"amount": 1_000, "currency": "eur", "payment_method_id": api.card(), **fields}
+    reply = refused(api, owner, "/v1/payments", body, expected, api.merchant.id)
+    assert reply.json["error"]["param"] == "fx_quote_id"
+    return reply
+
+
 def test_an_expired_quote_is_refused_and_nothing_is_written(
     api: Api, owner: psycopg.Connection[Any], clock: ClockFile
 ) -> None:
-    card, locked = api.card(), quote(api, lock_s=60)
+    locked = quote(api, lock_s=60)
     clock.advance(timedelta(seconds=61))
-    refused = api.pay(card, 1_000, currency="eur", fx_quote_id=locked)
-    assert error(refused) == (409, "fx_quote_expired", "fx_quote_id")
-    assert locked in refused.json["error"]["message"]
-    rows = owner.execute(
-        "SELECT count(*) FROM transactions WHERE merchant_id = %s",
-        [parse_typeid("mer", api.merchant.id)],
-    ).fetchone()
-    assert rows == (0,)
+    reply = refused_quote(api, owner, (409, "fx_quote_expired"), fx_quote_id=locked)
+    assert locked in reply.json["error"]["message"]
 
 
-def test_a_quote_is_for_its_merchant_and_its_pair(api: Api, new_api: Callable[..., Api]) -> None:
+def test_a_quote_is_for_its_merchant_and_its_pair(
+    api: Api, new_api: Callable[..., Api], owner: psycopg.Connection[Any]
+) -> None:
     card, locked, another = api.card(), quote(api), quote(new_api())
     elsewhere = quote(api, to_currency="jpy")
     for fields, expected in (
@@ -234,7 +241,7 @@ def test_a_quote_is_for_its_merchant_and_its_pair(api: Api, new_api: Callable[..
         ({"currency": "eur", "fx_quote_id": "fxq_nonsense"}, "invalid_field"),
         ({"currency": "eur", "fx_quote_id": card}, "invalid_field"),
     ):
-        assert error(api.pay(card, 1_000, **fields)) == (400, expected, "fx_quote_id")
+        refused_quote(api, owner, (400, expected), **fields)
 
 
 @pytest.mark.parametrize("meanwhile", ["the quote expired", "the provider went away"])

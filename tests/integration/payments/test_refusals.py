@@ -8,30 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from paywright.ids import parse_typeid
-from tests.api import Api, Reply
-
-_TABLES = (
-    "transactions",
-    "payment_operations",
-    "pending_operations",
-    "refunds",
-    "journals",
-    "ledger_entries",
-    "outbox",
-    "idempotency_keys",
-    "authorization_expiries",
-    "ledger_unsequenced",
-)
-
-
-def contents(owner: psycopg.Connection[Any]) -> dict[str, Any]:
-    """Everything that a payment's operations write."""
-    found = {}
-    for table in _TABLES:
-        sql = f"SELECT count(*), md5(string_agg(t::text, '' ORDER BY t::text)) FROM {table} t"
-        found[table] = owner.execute(sql.encode()).fetchone()
-    return found
+from tests.api import Api
+from tests.refusals import refusals, refused
 
 
 def held(api: Api) -> str:
@@ -40,6 +18,14 @@ def held(api: Api) -> str:
 
 def captured(api: Api) -> str:
     return str(api.pay(api.card(), 1000).json["id"])
+
+
+def held_yen(api: Api) -> str:
+    return str(api.pay(api.card(), 1000, currency="jpy", capture=False).json["id"])
+
+
+def captured_yen(api: Api) -> str:
+    return str(api.pay(api.card(), 1000, currency="jpy").json["id"])
 
 
 def refunded(api: Api) -> str:
@@ -66,6 +52,14 @@ def refunded(api: Api) -> str:
         (captured, "refund", {"amount": 1001}, 400, "refund_exceeds_capture"),
         (captured, "refund", {"reason": "because"}, 400, "invalid_field"),
         (refunded, "refund", {"amount": 401}, 400, "refund_exceeds_capture"),
+        # As if the yen had cents, or an amount were in whole units.
+        (held_yen, "capture", {"amount": "10.50"}, 400, "invalid_field"),
+        (held_yen, "capture", {"amount": 10.5}, 400, "invalid_field"),
+        (held_yen, "capture", {"amount": 10.0}, 400, "invalid_field"),
+        (held_yen, "capture", {"amount": 100_000}, 400, "capture_exceeds_authorization"),
+        (captured_yen, "refund", {"amount": "10.50"}, 400, "invalid_field"),
+        (captured_yen, "refund", {"amount": 10.0}, 400, "invalid_field"),
+        (captured_yen, "refund", {"amount": 100_000}, 400, "refund_exceeds_capture"),
     ],
 )
 def test_refused_operations_write_one_audit_row(
@@ -98,6 +92,9 @@ def test_another_merchants_payment(
         ({"amount": 2**64}, "amount_out_of_range"),
         ({"amount": 100_000_000_000}, "amount_out_of_range"),
         ({"amount": 1.5}, "invalid_field"),
+        ({"amount": 10.0, "currency": "jpy"}, "invalid_field"),
+        ({"amount": "10.50", "currency": "jpy"}, "invalid_field"),
+        ({"amount": "10.500", "currency": "kwd"}, "invalid_field"),
         ({"capture": True, "capture_method": "manual"}, "invalid_field"),
         ({"payment_method_id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc"}, "invalid_field"),
     ],
@@ -112,33 +109,3 @@ def test_refused_payments(
 def test_what_a_path_holds_is_not_written_down(api: Api, owner: psycopg.Connection[Any]) -> None:
     api.post("/v1/payments/4242424242424242/capture", {})
     assert refusals(owner, api.merchant.id)[-1]["request"] == "POST /v1/payments/…/capture"
-
-
-def refused(
-    api: Api,
-    owner: psycopg.Connection[Any],
-    path: str,
-    body: dict[str, Any],
-    expected: tuple[int, str],
-    about: str,
-) -> None:
-    """Send it, and compare all tables before and after."""
-    before, rows = contents(owner), refusals(owner, about)
-    reply: Reply = api.post(path, body, key="refused")
-    assert (reply.status, reply.json["error"]["code"]) == expected
-    assert contents(owner) == before, "nothing else is written"
-    after = refusals(owner, about)
-    assert len(after) == len(rows) + 1
-    assert after[-1]["code"] == expected[1]
-    assert after[-1]["request"] == f"POST {path}"
-    assert after[-1].get("param") == reply.json["error"].get("param")
-
-
-def refusals(owner: psycopg.Connection[Any], about: str) -> list[dict[str, str]]:
-    uuid = parse_typeid(about.partition("_")[0], about)
-    rows = owner.execute(
-        "SELECT changes FROM audit_log WHERE entity_id = %s AND action = 'request_refused'"
-        " ORDER BY id",
-        [uuid],
-    ).fetchall()
-    return [changes for (changes,) in rows]
