@@ -2,7 +2,9 @@
 
 A number counts when it has 13 to 19 digits, begins as a card network's do and has the right check
 digit, also with blanks or hyphens, and also inside hexadecimal or base64. Numbers that a test knows
-to have sent are looked for wherever they stand, as part of whatever.
+to have sent are looked for wherever they stand, as part of whatever. Security codes are so short
+that they count only by themselves: under any name, but not within another number or word. One that
+begins with 0 is no number of JSON's, and hardly there by chance.
 """
 
 from __future__ import annotations
@@ -30,17 +32,27 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{18,}={0,2}")
 _CHUNK_BYTES = 4_000_000
 
 
-def found_in(text: str, known: Iterable[str] = ()) -> set[str]:
-    """Card numbers, `known` numbers and security codes in a text, masked but for how they end."""
+def found_in(text: str, known: Iterable[str] = (), code: str | None = None) -> set[str]:
+    """Card numbers, `known` numbers and security codes in a text, masked but for how they end.
+
+    A security code is what is named like one, and `code` under any name.
+    """
     found: set[str] = set()
-    for readable in (text, *_decoded(text)):
+    decoded = list(_decoded(text))
+    for readable in (text, *decoded):
         found |= {_masked(number) for number in _card_numbers(readable)}
         found |= {"a security code" for _ in _SECURITY_CODE.finditer(readable)}
         found |= {_masked(number) for number in known if number in readable}
+    # A digest that was decoded has any three bytes somewhere.
+    texts = (text, *(each for each in decoded if _is_text(each)))
+    if code is not None and any(_by_itself(code).search(each) for each in texts):
+        found.add("the security code")
     return found
 
 
-def in_database(connection: psycopg.Connection[Any], known: Iterable[str] = ()) -> set[str]:
+def in_database(
+    connection: psycopg.Connection[Any], known: Iterable[str] = (), code: str | None = None
+) -> set[str]:
     """The same in every row of every table; each is named as `schema.table: what`."""
     tables = connection.execute(
         "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
@@ -51,21 +63,21 @@ def in_database(connection: psycopg.Connection[Any], known: Iterable[str] = ()) 
     for schema, table in tables:
         rows = sql.SQL("SELECT to_jsonb(t)::text FROM {} t").format(sql.Identifier(schema, table))
         for (row,) in connection.execute(rows):
-            found |= {f"{schema}.{table}: {what}" for what in found_in(row, known)}
+            found |= {f"{schema}.{table}: {what}" for what in found_in(row, known, code)}
     return found
 
 
-def in_valkey(client: redis.Redis, known: Iterable[str] = ()) -> set[str]:
+def in_valkey(client: redis.Redis, known: Iterable[str] = (), code: str | None = None) -> set[str]:
     """The same in every key and value of a Valkey."""
     found: set[str] = set()
     for key in client.scan_iter(count=1000):
         name = key.decode(errors="replace")
         for text in (name, *_values(client, key)):
-            found |= {f"Valkey {name}: {what}" for what in found_in(text, known)}
+            found |= {f"Valkey {name}: {what}" for what in found_in(text, known, code)}
     return found
 
 
-def in_files(folder: Path, known: Iterable[str]) -> set[str]:
+def in_files(folder: Path, known: Iterable[str], code: str | None = None) -> set[str]:
     """The `known` numbers in every file of a folder, whatever its format; logs are read in full."""
     wanted = re.compile("|".join(re.escape(number) for number in known).encode())
     found: set[str] = set()
@@ -76,7 +88,8 @@ def in_files(folder: Path, known: Iterable[str]) -> set[str]:
         for chunk in _chunks(file):
             found |= {f"{name}: {_masked(hit.decode())}" for hit in wanted.findall(chunk)}
         if file.suffix in {".log", ".json", ".jsonl"}:
-            found |= {f"{name}: {what}" for what in found_in(file.read_text(errors="replace"))}
+            text = file.read_text(errors="replace")
+            found |= {f"{name}: {what}" for what in found_in(text, code=code)}
     return found
 
 
@@ -119,6 +132,15 @@ def _decoded(text: str) -> Iterator[str]:
             yield base64.b64decode(hit[0] + "=" * (-len(hit[0]) % 4), b"-_").decode("latin-1")
         except (ValueError, binascii.Error):
             continue
+
+
+def _by_itself(code: str) -> re.Pattern[str]:
+    # A log's time may end in milliseconds, after a point or a comma.
+    return re.compile(rf"(?<![\w.-])(?<!:\d\d,){code}(?!\w|[.-]\d)")
+
+
+def _is_text(readable: str) -> bool:
+    return all(char.isprintable() or char.isspace() for char in readable)
 
 
 def _masked(number: str) -> str:

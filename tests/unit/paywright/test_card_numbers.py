@@ -62,12 +62,49 @@ def test_a_security_code_is_found_by_its_name(text: str) -> None:
     assert found_in(text) == {"a security code"}
 
 
+CODE = "073"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE,
+        f'{{"security": "{CODE}"}}',
+        json.dumps(json.dumps({"pin": CODE})),
+        f"pin={CODE}&number=",
+        f"('{CARD[-4:]}', '{CODE}')",
+        f"\x1b[31mrefused\x1b[0m: {CODE}.",
+        base64.b64encode(f'{{"security": "{CODE}"}}'.encode()).decode(),
+        f"\\x{json.dumps({'security': CODE}).encode().hex()}",
+    ],
+)
+def test_a_known_security_code_is_found_under_any_name(text: str) -> None:
+    assert found_in(text, code=CODE) == {"the security code"}
+    assert found_in(text) == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.073",
+        "10737",
+        "2026-11-25 19:16:35,073+0000 2026-11-25T19:16:35.073Z",
+        "019abc42-0730-7073-8073-424242424073",
+        "txn_01kaqd1e8pe5b9n2w4tq7c3m073",
+        base64.b64encode(b"\xff\x00\x01\x02\x03\x04\x05\x06 073 \xff\x00\xff\x00").decode(),
+    ],
+)
+def test_its_digits_within_something_else_are_not(text: str) -> None:
+    assert found_in(text, code=CODE) == set()
+
+
 def test_a_known_number_is_found_in_any_file(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "binary").write_bytes(b"\xff" * 3_999_990 + CARD.encode() + b"\xff" * 99)
-    (tmp_path / "some.log").write_text(f"{CARD} and 378282246310005\n")
-    assert in_files(tmp_path, [CARD]) == {
+    (tmp_path / "some.log").write_text(f"{CARD} and 378282246310005, {CODE}\n")
+    assert in_files(tmp_path, [CARD], CODE) == {
         "deep/binary: a number that ends in 4242",
         "some.log: a number that ends in 4242",
         "some.log: a number that ends in 0005",
+        "some.log: the security code",
     }
