@@ -83,6 +83,16 @@ class Api:
         assert reply.status == 201, reply.text
         return str(reply.json["id"])
 
+    def bank_account(self, number: str = "000123456789") -> str:
+        account = {"account_number": number, "routing_number": "110000000"}
+        account |= {"country": "US", "currency": "usd"}
+        if not number.isdigit():
+            account = {"iban": number, "country": number[:2], "currency": "eur"}
+        body = {"type": "bank_account", "bank_account": account | {"account_holder_name": "Ada"}}
+        reply = self.post(f"/v1/customers/{self.customer()}/payment_methods", body)
+        assert reply.status == 201, reply.text
+        return str(reply.json["id"])
+
     def _call(self, method: str, path: str, body: str, headers: dict[str, str]) -> Reply:
         authorized = {"authorization": f"Bearer {self.merchant.api_key}", **headers}
         path, _, query = path.partition("?")

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import psycopg
@@ -21,11 +22,14 @@ import pytest
 from paywright import wiring
 from paywright.db.connection import Lost
 from paywright.db.payments import PostgresPayments
+from paywright.errors import FxRateUnavailable
+from paywright.fx.current import CurrentRates
 from paywright.http.admission import Gate
 from paywright.ids import parse_typeid
 from paywright.payments.expiry import expire_due
 from paywright.payments.notices import hear_notices
 from paywright.payments.recovery import recover_due
+from paywright.processors.bank_transfer import BankTransfers
 from paywright.processors.simulator import Simulator
 from paywright.wiring import Platform
 from tests.api import Api, Reply, event_loop
@@ -45,19 +49,34 @@ BOUNDARIES = (
     "after the second transaction",
     "after the cache",
 )
-_STORE_BEGINS = {"authorize": "begin_authorization", "sale": "begin_authorization"} | {
+_MIDDLE = BOUNDARIES[1:6]
+CRASHES = (
+    *product(OPERATIONS, BOUNDARIES),
+    *product(("converted sale", "converted part", "transfer"), _MIDDLE),
+)
+_STORE_BEGINS = dict.fromkeys(
+    ("authorize", "sale", "converted sale", "transfer"), "begin_authorization"
+) | {
     "capture": "begin_operation",
+    "converted part": "begin_operation",
     "void": "begin_operation",
     "refund": "begin_refund",
 }
+_PROCESSOR_DOES = {"sale": "authorize", "converted sale": "authorize", "converted part": "capture"}
 Patch = Callable[..., Any]
 
 
 def request_for(api: Api, operation: str) -> tuple[str, dict[str, Any]]:
     """A request of that kind, with the payment that it needs."""
-    if operation in ("authorize", "sale"):
-        body = {"amount": 1000, "currency": "usd", "payment_method_id": api.card()}
-        return "/v1/payments", body | {"capture": operation == "sale"}
+    if operation in ("authorize", "sale", "converted sale", "transfer"):
+        method = api.bank_account() if operation == "transfer" else api.card()
+        body = {"amount": 1000, "payment_method_id": method, "capture": operation != "authorize"}
+        currency = "eur" if operation == "converted sale" else "usd"
+        return "/v1/payments", body | {"currency": currency}
+    if operation == "converted part":
+        parts = {"currency": "eur", "capture_method": "manual_multiple"}
+        held = api.pay(api.card(), 1000, **parts).json["id"]
+        return f"/v1/payments/{held}/capture", {"amount": 400}
     held = api.pay(api.card(), 1000, capture=operation == "refund").json["id"]
     return f"/v1/payments/{held}/{operation}", {}
 
@@ -76,11 +95,14 @@ def dying(call: Patch, *, before: bool) -> Patch:
 def place(operation: str, boundary: str) -> tuple[type, str]:
     """Where a boundary lies in the code."""
     if "processor" in boundary:
-        return Simulator, "authorize" if operation == "sale" else operation
+        if operation == "transfer":
+            return BankTransfers, "authorize"
+        return Simulator, _PROCESSOR_DOES.get(operation, operation)
     if "first" in boundary:
         return PostgresPayments, _STORE_BEGINS[operation]
     if "second" in boundary:
-        return PostgresPayments, "complete"
+        # What is written of a transfer is that its bank will decide it.
+        return PostgresPayments, "wait" if operation == "transfer" else "complete"
     return Gate, "finish"
 
 
@@ -108,13 +130,16 @@ def crash(api: Api, operation: str, boundary: str, path: str, body: Any, key: st
     assert os.WIFSIGNALED(forked(in_child)), f"{operation} did not come to {boundary}"
 
 
+def no_rate(*_: Any) -> None:
+    raise FxRateUnavailable
+
+
 def key_free_of_cache(platform: Platform) -> None:
     """A crashed request's lock lapses after 30 s of wall time; the tests do not wait for it."""
     platform.cache.send(("FLUSHDB",))
 
 
-@pytest.mark.parametrize("boundary", BOUNDARIES)
-@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(("operation", "boundary"), CRASHES)
 def test_a_crash_leaves_nothing_undecided(
     operation: str,
     boundary: str,
@@ -122,6 +147,7 @@ def test_a_crash_leaves_nothing_undecided(
     platform: Platform,
     owner: psycopg.Connection[Any],
     clock: ClockFile,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path, body = request_for(api, operation)
     key = uuid.uuid4().hex
@@ -138,7 +164,12 @@ def test_a_crash_leaves_nothing_undecided(
     else:
         assert (again.status, again.json["error"]["code"]) == (409, "idempotency_key_in_progress")
 
-    settle(platform, clock)
+    with monkeypatch.context() as patch:
+        patch.setattr(CurrentRates, "rate", no_rate)  # what was begun has its own
+        settle(platform, clock)
+    if operation == "transfer":
+        clock.advance(timedelta(days=7))
+        hear_notices(platform.payments)
     assert owner.execute("SELECT count(*) FROM pending_operations").fetchone() == (0,)
     agree(owner, platform)
     invariants.check(owner)
@@ -189,11 +220,7 @@ def something_to_happen(
         payment_id = api.pay(api.card(), 1000, capture=False).json["id"]
         becomes = "voided"
     elif kind == "return":
-        account = {"account_number": "000555555559", "routing_number": "110000000"}
-        account |= {"country": "US", "currency": "usd", "account_holder_name": "Ada"}
-        body = {"type": "bank_account", "bank_account": account}
-        path = f"/v1/customers/{api.customer()}/payment_methods"
-        payment_id = api.pay(api.post(path, body).json["id"], 1000).json["id"]
+        payment_id = api.pay(api.bank_account("000555555559"), 1000).json["id"]
         clock.advance(week)
         assert hear_notices(platform.payments) == 1
         becomes = "failed"

@@ -61,8 +61,11 @@ never called failed before that is known.
 Once all timeouts have passed, the processor is asked what became of the operation. Found: that is the
 outcome. Not found: it is reversed under its own id, so that a request still on its way does nothing either,
 and is looked up again {pauses} later; only then is it called failed. A processor that cannot be asked is told to
-reverse at once. What stays unclear is left to a person: `paywright operations list` shows it, and
-`paywright operations retry` has it looked at again.
+reverse at once. What is undecided after many attempts is left to a person: `paywright operations list`
+shows it, and `paywright operations retry` has it looked at again.
+
+What is found out later is what would have been written at once: a capture is converted at the rate that it was
+begun with, and a hold lasts from its authorization.
 
 Banks answer within days (`pending_reason: "bank_transfer"`), and so do some refunds
 (`"processor_pending"`): a notice of theirs decides. What they confirmed may still come back; the payment is

@@ -14,6 +14,8 @@ import pytest
 
 from paywright.ids import parse_typeid
 from paywright.money import all_currencies
+from paywright.payments.notices import hear_notices
+from paywright.payments.recovery import recover_due
 from paywright.wiring import Platform
 from tests.api import Api, Reply
 from tests.clock_file import ClockFile
@@ -207,6 +209,43 @@ def test_parts_of_a_payment_without_a_quote_go_at_their_own_rates(
         clock.advance(timedelta(minutes=5))
         part = api.post(f"/v1/payments/{held['id']}/capture", {"amount": 5_000}).json
         assert (part["settlement_amount"], part["fx_rate"]) == (settled, usd)
+
+
+@pytest.mark.parametrize("quoted", [False, True])
+@pytest.mark.parametrize("what", ["sale", "part", "transfer"])
+def test_what_is_known_late_goes_by_the_rate_it_was_begun_with(
+    what: str,
+    quoted: bool,
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    market: Market,
+    clock: ClockFile,
+) -> None:
+    fields = {"currency": "eur"} | ({"fx_quote_id": quote(api)} if quoted else {})
+    market.usd = "1.3"
+    clock.advance(timedelta(minutes=5))
+    if what == "sale":
+        paid = api.pay(api.card("4000000000003006"), 10_000, **fields).json
+    elif what == "transfer":
+        paid = api.pay(api.bank_account("DE89370400440532013000"), 10_000, **fields).json
+    else:
+        fields["capture_method"] = "manual_multiple"
+        held = api.pay(api.card("4000000000003055"), 20_000, **fields).json["id"]
+        market.usd = "1.2"
+        clock.advance(timedelta(minutes=5))
+        paid = api.post(f"/v1/payments/{held}/capture", {"amount": 10_000}).json
+    assert (paid["status"], paid["captured_amount"]) == ("pending", 0)
+    begun_at = datetime.now(UTC) + clock.ahead
+    market.usd = "2"
+    clock.advance(timedelta(days=5))
+    recover_due(platform.payments)
+    hear_notices(platform.payments)
+    known = api.get(f"/v1/payments/{paid['id']}").json
+    rate = "1.1172" if quoted else "1.2" if what == "part" else "1.3"
+    assert (known["captured_amount"], known["pending_reason"]) == (10_000, None)
+    assert (known["fx_rate"], known["settlement_amount"]) == (rate, Decimal(rate) * 10_000)
+    assert stored(owner, paid["id"])[2] <= begun_at
 
 
 def refused_quote(

@@ -7,6 +7,7 @@ from typing import Any
 
 from paywright.db.connection import Row
 from paywright.fees import FeePlan
+from paywright.fx.rates import Rate
 from paywright.money import Currency
 from paywright.payments.models import (
     Answer,
@@ -61,8 +62,15 @@ def refund(row: Row) -> Refund:
 
 def operation(row: Row) -> StoredOperation:
     """A row of `payment_operations`, with what is pending of it."""
+    fields = {name: row[name] for name in StoredOperation.__dataclass_fields__ if name != "rate"}
+    rate = row["fx_rate"]
     return StoredOperation(
-        **row | {"kind": Operation(row["kind"]), "fee_plans": fee_plans(row["fee_plans"])}
+        **fields
+        | {
+            "kind": Operation(row["kind"]),
+            "fee_plans": fee_plans(row["fee_plans"]),
+            "rate": None if rate is None else Rate(rate, row["fx_rate_source"], row["fx_rate_at"]),
+        }
     )
 
 
@@ -92,6 +100,9 @@ def intended(of: Payment, intent: OperationIntent) -> Parameters:
         "final": intent.final,
         "refund_id": intent.refund_id,
         "return_code": intent.return_code,
+        "asked_rate": intent.rate and intent.rate.value,
+        "asked_rate_source": intent.rate and intent.rate.source,
+        "asked_rate_at": intent.rate and intent.rate.at,
         "processor": of.processor,
         "due_at": intent.due_at,
         "key": None,

@@ -180,7 +180,6 @@ class PostgresPayments:
                 "due_at": put_off.due_at,
                 "reversed_at": put_off.reversed_at,
                 "needs_person": put_off.needs_person,
-                "attempts": int(put_off.counts),
             },
         )
 

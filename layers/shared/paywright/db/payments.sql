@@ -48,10 +48,12 @@ key AS (
 operation AS (
     INSERT INTO payment_operations
         (merchant_id, id, transaction_id, livemode, kind, amount, currency, final, refund_id,
-         failure_code, processor, state, idempotency_key, actor_id, trace_id, created_at)
+         failure_code, processor, state, idempotency_key, actor_id, trace_id, fx_rate,
+         fx_rate_source, fx_rate_at, created_at)
     SELECT merchant_id, %(operation_id)s, %(transaction_id)s, %(livemode)s, %(kind)s, %(amount)s,
            %(currency)s, %(final)s, %(refund_id)s, %(return_code)s, %(processor)s, 'pending',
-           %(key)s, %(api_key_id)s, %(trace_id)s, %(now)s
+           %(key)s, %(api_key_id)s, %(trace_id)s, %(asked_rate)s, %(asked_rate_source)s,
+           %(asked_rate_at)s, %(now)s
       FROM admitted
 ), pending AS (
     INSERT INTO pending_operations
@@ -316,7 +318,8 @@ SELECT
 
 -- name: due_operations
 SELECT o.merchant_id, o.id AS operation_id, o.transaction_id, o.livemode, o.kind, o.amount, o.final,
-       o.refund_id, o.failure_code AS return_code, o.state, o.idempotency_key, o.trace_id, p.attempts, p.reversed_at,
+       o.refund_id, o.failure_code AS return_code, o.state, o.idempotency_key, o.trace_id,
+       o.fx_rate, o.fx_rate_source, o.fx_rate_at, p.attempts, p.reversed_at,
 -- include: fee_plans
   FROM pending_operations p
   JOIN payment_operations o ON o.merchant_id = p.merchant_id AND o.id = p.operation_id
@@ -326,7 +329,8 @@ SELECT o.merchant_id, o.id AS operation_id, o.transaction_id, o.livemode, o.kind
 
 -- name: find_operation
 SELECT o.merchant_id, o.id AS operation_id, o.transaction_id, o.livemode, o.kind, o.amount, o.final,
-       o.refund_id, o.failure_code AS return_code, o.state, o.idempotency_key, o.trace_id, coalesce(p.attempts, 0) AS attempts,
+       o.refund_id, o.failure_code AS return_code, o.state, o.idempotency_key, o.trace_id,
+       o.fx_rate, o.fx_rate_source, o.fx_rate_at, coalesce(p.attempts, 0) AS attempts,
        p.reversed_at,
 -- include: fee_plans
   FROM payment_operations o
@@ -335,7 +339,7 @@ SELECT o.merchant_id, o.id AS operation_id, o.transaction_id, o.livemode, o.kind
 
 -- name: postpone
 UPDATE pending_operations
-   SET attempts = attempts + %(attempts)s, due_at = %(due_at)s, reversed_at = %(reversed_at)s,
+   SET attempts = attempts + 1, due_at = %(due_at)s, reversed_at = %(reversed_at)s,
        needs_person = %(needs_person)s
  WHERE merchant_id = %(merchant_id)s AND operation_id = %(operation_id)s
 

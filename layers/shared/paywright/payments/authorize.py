@@ -65,6 +65,7 @@ def authorize(
         amount=request.amount,
         final=True,
         due_at=payment.created_at + services.recovery_delay,
+        rate=prepared.rate,
     )
     try:
         services.store.begin_authorization(caller, payment, intent, context)
@@ -81,7 +82,7 @@ def authorize(
         )
 
     lifetime = authorization_lifetime(method.brand, off_session=request.off_session)
-    begun = Begun(caller, payment, intent, context, prepared.rate, lifetime=lifetime)
+    begun = Begun(caller, payment, intent, context, lifetime=lifetime)
     return perform(services, begun, ask)
 
 

@@ -90,10 +90,10 @@ def _begin(
         amount=payment.money(amount),
         final=bool(request.final) or not in_parts,
         due_at=now + services.recovery_delay,
+        rate=rate_for(services, payment),
     )
-    rate = rate_for(services, payment)
     if services.store.begin_operation(caller, payment, intent, context):
-        return Begun(caller, payment, intent, context, rate)
+        return Begun(caller, payment, intent, context)
     return None
 
 

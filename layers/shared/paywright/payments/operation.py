@@ -20,7 +20,6 @@ from paywright.errors import (
     ProcessorUnavailable,
     ServiceUnavailable,
 )
-from paywright.fx.rates import Rate
 from paywright.ids import typeid
 from paywright.payments.completion import CREATES, shown
 from paywright.payments.contention import attempts
@@ -60,7 +59,6 @@ class Begun:
     payment: Payment
     intent: OperationIntent
     context: RequestContext
-    rate: Rate | None = None
     refund: Refund | None = None
     lifetime: timedelta = timedelta()
 
@@ -80,7 +78,7 @@ class Begun:
             refund_id=self.intent.refund_id,
             fee_plans=self.caller.fee_plans,
             origin=Origin.of(self.caller.api_key_id, self.context),
-            rate=self.rate,
+            rate=self.intent.rate,
             lifetime=self.lifetime,
         )
 

@@ -62,7 +62,11 @@ def recover_due(services: Services, *, limit: int = 100) -> Recovered:
 def undecided(
     services: Services, operation: StoredOperation, payment: Payment, outcome: Outcome
 ) -> Undecided:
-    """What decides a stored operation; raise FxRateUnavailable where its success needs a rate."""
+    """What decides a stored operation.
+
+    A capture goes by the rate that it was begun with. Those begun before rates were kept have none
+    and take that of now: raise FxRateUnavailable.
+    """
     captures = isinstance(outcome, Approved) and (
         operation.kind is Operation.CAPTURE
         or (
@@ -78,7 +82,7 @@ def undecided(
         refund_id=operation.refund_id,
         fee_plans=operation.fee_plans,
         origin=Origin(None, operation.idempotency_key, operation.trace_id),
-        rate=rate_for(services, payment) if captures else None,
+        rate=(operation.rate or rate_for(services, payment)) if captures else None,
         lifetime=_lifetime(services, operation, payment),
         return_code=operation.return_code,
     )
@@ -150,18 +154,17 @@ def _decide(
     try:
         decide(services, payment, undecided(services, operation, payment, outcome), outcome)
     except (FxRateUnavailable, Contended):
-        # Its time will come: that says nothing of the operation.
-        return _postpone(services, operation, counts=False)
+        return _postpone(services, operation)
     except Undecidable as error:
         return _ask_a_person(services, operation, str(error))
     return "decided"
 
 
-def _postpone(services: Services, operation: StoredOperation, *, counts: bool = True) -> str:
-    if counts and operation.attempts >= _MAX_ATTEMPTS:
-        return _ask_a_person(services, operation, "nobody knows after many attempts")
+def _postpone(services: Services, operation: StoredOperation) -> str:
+    if operation.attempts >= _MAX_ATTEMPTS:
+        return _ask_a_person(services, operation, "it is not decided after many attempts")
     due_at = services.clock.now() + _RETRY_DELAY
-    services.store.postpone(operation, PutOff(due_at, operation.reversed_at, counts=counts))
+    services.store.postpone(operation, PutOff(due_at, operation.reversed_at))
     return "postponed"
 
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from uuid import UUID
 
 from paywright.fees import FeePlan
+from paywright.fx.rates import Rate
 from paywright.ids import typeid
 from paywright.ledger.postings import Journal
 from paywright.money import Money
@@ -18,7 +19,8 @@ from paywright.payments.states import Operation
 class OperationIntent:
     """A row of `payment_operations`, written before the processor is asked.
 
-    `due_at` is when recovery looks at it, should there be no outcome by then.
+    `due_at` is when recovery looks at it, should there be no outcome by then. `rate` is that of a
+    capture that is converted, whenever its outcome is known.
     """
 
     id: UUID
@@ -28,6 +30,7 @@ class OperationIntent:
     due_at: datetime
     refund_id: UUID | None = None
     return_code: str | None = None  # why money came back
+    rate: Rate | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,16 @@ class StoredOperation:
     idempotency_key: str | None
     trace_id: str | None
     fee_plans: tuple[FeePlan, ...]
+    rate: Rate | None
 
 
 @dataclass(frozen=True, slots=True)
 class PutOff:
-    """When an undecided operation is looked at again; `counts` if that was one of its attempts."""
+    """When an undecided operation is looked at again."""
 
     due_at: datetime
     reversed_at: datetime | None = None
     needs_person: bool = False
-    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)
