@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 
 from paywright.db import Database, load
@@ -35,7 +35,10 @@ def keep_house(
     for_s: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, int]:
-    """Look for undecided operations once a second, and do the rest once; return what was done."""
+    """Look for undecided operations once a second, and do the rest once; return what was done.
+
+    What there may be much of goes in batches, one in each round.
+    """
     end = time.monotonic() + for_s
     now = services.clock.now()
     done = {"partitions": 0, "keys_forgotten": 0, "relayed_again": 0, "decided": 0, "postponed": 0}
@@ -43,12 +46,15 @@ def keep_house(
     done |= {"events_forgotten": 0, "deliveries_forgotten": 0, "events_lost": 0}
     row = database.one(_SQL["create_partitions"], {"now": now})
     done["partitions"] = row["made"] if row else 0
-    done["keys_forgotten"] = database.run(_SQL["forget_keys"], {"now": now, "limit": _KEYS_AT_ONCE})
     database.run(_SQL["forget_rate_limits"], {"now": now})
     database.run(_SQL["forget_endpoints"], {"now": now, "limit": _ENDPOINTS_AT_ONCE})
     database.run(_SQL["forget_notifications"], {"now": now, "limit": _NOTIFICATIONS_AT_ONCE})
+    keys_since: datetime | None = datetime.min.replace(tzinfo=UTC)
     for number in count():
         try:
+            if keys_since is not None:
+                forgotten, keys_since = forget_keys(database, services.clock.now(), keys_since)
+                done["keys_forgotten"] += forgotten
             if number % _ROUNDS_BETWEEN_RELAYS == 0:
                 back = _A_MOMENT if number else _AN_HOUR
                 limits = {"now": services.clock.now(), "limit": _DELIVERIES_AT_ONCE}
@@ -66,6 +72,17 @@ def keep_house(
             break
         sleep(_ROUND_S)
     return done
+
+
+def forget_keys(database: Database, now: datetime, since: datetime) -> tuple[int, datetime | None]:
+    """Delete keys whose time is over, a batch of them; how many, and since when there are more.
+
+    `since` is what the batch before returned: nothing is walked twice. None is the end.
+    """
+    limits = {"now": now, "since": since, "limit": _KEYS_AT_ONCE}
+    row = database.one(_SQL["forget_keys"], limits)
+    assert row is not None
+    return row["number"], row["until"] if row["number"] == _KEYS_AT_ONCE else None
 
 
 def forget_events(database: Database, now: datetime) -> int:

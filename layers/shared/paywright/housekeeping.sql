@@ -2,13 +2,19 @@
 SELECT create_month_partitions(%(now)s, 3) AS made
 
 -- name: forget_keys
--- Walks the oldest keys by the index on created_at, which no outcome changes.
-DELETE FROM idempotency_keys
- WHERE (merchant_id, livemode, key) IN (
-    SELECT merchant_id, livemode, key FROM idempotency_keys
-     WHERE created_at < %(now)s - interval '24 hours' AND expires_at <= %(now)s
-     ORDER BY created_at
-     LIMIT %(limit)s)
+-- Walks the oldest keys by the index on created_at, which no outcome changes, from where the batch
+-- before ended.
+WITH forgotten AS (
+    DELETE FROM idempotency_keys
+     WHERE (merchant_id, livemode, key) IN (
+        SELECT merchant_id, livemode, key FROM idempotency_keys
+         WHERE created_at >= %(since)s AND created_at < %(now)s - interval '24 hours'
+           AND expires_at <= %(now)s
+         ORDER BY created_at
+         LIMIT %(limit)s)
+    RETURNING created_at
+)
+SELECT count(*) AS number, max(created_at) AS until FROM forgotten
 
 -- name: forget_rate_limits
 DELETE FROM rate_limit_windows WHERE window_start < %(now)s - interval '10 minutes'

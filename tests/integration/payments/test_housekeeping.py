@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from paywright import housekeeping
 from paywright.db import Database
 from paywright.housekeeping import keep_house, relay_again, tell_lost
 from paywright.ids import parse_typeid, typeid, uuid_floor
@@ -168,6 +169,43 @@ def test_a_round_of_housekeeping(platform: Platform, housekeeping_database_url: 
     done = keep_house(platform.payments, database, for_s=0)
     database.close()
     assert done["partitions"] == 0, "the migrations made them"
+
+
+def test_all_keys_whose_time_is_over_are_forgotten_a_batch_in_each_round(
+    platform: Platform,
+    new_merchant: Any,
+    owner: psycopg.Connection[Any],
+    housekeeping_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    merchant = parse_typeid("mer", new_merchant().id)
+    owner.execute(
+        "INSERT INTO idempotency_keys (merchant_id, livemode, key, fingerprint, created_at,"
+        " expires_at) SELECT %s, false, number, repeat('f', 32)::bytea, now() - interval '2 days',"
+        " CASE WHEN number = 3 THEN now() + interval '1 hour' WHEN number <> 4 THEN now() END"
+        " FROM generate_series(1, 27) AS number",
+        [merchant],
+    )
+    left: list[int] = []
+
+    class Enough(Exception):
+        pass
+
+    def rest(_: float) -> None:
+        row = owner.execute(
+            "SELECT count(*) FROM idempotency_keys WHERE merchant_id = %s", [merchant]
+        ).fetchone()
+        assert row is not None
+        left.append(row[0])
+        if len(left) == 4:
+            raise Enough
+
+    monkeypatch.setattr(housekeeping, "_KEYS_AT_ONCE", 10)
+    database = Database(housekeeping_database_url)
+    with pytest.raises(Enough):
+        keep_house(platform.payments, database, for_s=600, sleep=rest)
+    database.close()
+    assert left == [17, 7, 2, 2], "what is undecided or may still be asked for stays"
 
 
 def test_what_was_relayed_longer_ago_than_asked_for_is_left(
