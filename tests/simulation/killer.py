@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cli import clock, state
@@ -57,6 +57,10 @@ class Killer:
         with contextlib.suppress(Failure):
             clock.advance(self.system.home, self.system.urls, step)
             self.moves.append((time.time(), clock.ahead(self.system.home)))
+
+    def business_now(self) -> datetime:
+        """What time it is for the system."""
+        return datetime.now(UTC) + clock.ahead(self.system.home)
 
     def machine_time(self, business_time: float) -> float:
         """When that was, both in seconds of Unix time."""

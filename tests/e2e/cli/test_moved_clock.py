@@ -23,7 +23,8 @@ _PATIENCE_S = 60
 def moved(new_home):
     """A system of these tests' own: no clock goes back."""
     made = new_home()
-    done = made.run("up", "--detach", "--param=RateLimitPerMin=100000")
+    more = ("--param=RateLimitPerMin=100000", "--param=ProcessorTimeoutS=1")
+    done = made.run("up", "--detach", *more)
     assert done.returncode == 0, done.stderr
     yield made
     assert made.run("down").returncode == 0
@@ -90,6 +91,52 @@ def test_time_moves_for_the_whole_platform_at_once(moved):
     database.close()
     log = (moved.home.logs / "emulator.log").read_text()
     assert '"level":"ERROR"' not in log.replace(" ", "")
+
+
+def new_method(paywright, what: dict[str, Any]) -> str:
+    customer = paywright.api.created("/v1/customers", {})["id"]
+    path = f"/v1/customers/{customer}/payment_methods"
+    return str(paywright.api.created(path, what)["id"])
+
+
+def card(paywright, number: str) -> str:
+    details = {"number": number, "exp_month": 12, "exp_year": 2040, "cvc": "123"}
+    return new_method(paywright, {"type": "card", "card": details})
+
+
+def account(paywright, number: str) -> str:
+    details = {"account_number": number, "routing_number": "110000000", "country": "US"}
+    details |= {"currency": "usd", "account_holder_name": "Ada"}
+    return new_method(paywright, {"type": "bank_account", "bank_account": details})
+
+
+def test_what_was_open_is_decided_by_itself_as_time_passes(moved):
+    def start(method: str, *, capture: bool = True) -> str:
+        content = {"amount": 1000, "currency": "usd", "payment_method_id": method}
+        return str(moved.api.created("/v1/payments", {**content, "capture": capture})["id"])
+
+    unanswered = start(card(moved, "4000000000003006"))
+    held, hold = card(moved, "4000000000003055"), moved.demo.payment_method_id
+    captured, expiring = start(held, capture=False), start(hold, capture=False)
+    moved.api.post(f"/v1/payments/{captured}/capture", {})
+    refunded = start(card(moved, "4000000000007726"))
+    moved.api.post(f"/v1/payments/{refunded}/refund", {})
+    transferred = start(account(moved, "000123456789"))
+    returned = start(account(moved, "000222222227"))
+    payments = (unanswered, captured, expiring, refunded, transferred, returned)
+
+    def states() -> list[tuple[str, str | None]]:
+        shown = [moved.api.get(f"/v1/payments/{payment}").body for payment in payments]
+        return [(each["status"], each["pending_reason"]) for each in shown]
+
+    unknown, at_the_bank = ("pending", "processor_unknown"), ("pending", "bank_transfer")
+    begun = [unknown, unknown, ("authorized", None), ("captured", None), at_the_bank, at_the_bank]
+    assert states() == begun
+    moved.json("clock", "advance", "8d")
+    done = ["captured", "captured", "voided", "refunded", "captured", "failed"]
+    until(lambda: states() == [(status, None) for status in done], f"{done}")
+    assert moved.api.get(f"/v1/payments/{expiring}").body["void_reason"] == "expired"
+    assert json.loads(moved.run("operations", "list", "--json").stdout) == []
 
 
 @pytest.mark.parametrize(
