@@ -184,7 +184,9 @@ def shown(payment: Payment, refund: Refund | None) -> dict[str, Any]:
 
 
 def _success(payment: Payment, decided: Decided, around: Circumstances) -> Effect:
-    if payment.failure_code is not None or payment.failure_message is not None:
+    # What once failed is forgotten; a payment that has failed keeps why, whatever its refunds do.
+    has_failed = payment.status is Status.FAILED
+    if not has_failed and (payment.failure_code or payment.failure_message):
         payment = replace(payment, failure_code=None, failure_message=None)
     return effect_of(
         payment,
