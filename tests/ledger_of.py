@@ -9,6 +9,9 @@ import psycopg
 
 from paywright.ids import parse_typeid
 
+Line = tuple[str, str, str, int, str]
+"""Side, account type, processor (or ''), amount and currency."""
+
 
 def accounts(owner: psycopg.Connection[Any], payment_id: str) -> dict[str, int]:
     """Debits less credits of a payment by account type, after its zero sums were checked."""
@@ -34,6 +37,19 @@ def kinds(owner: psycopg.Connection[Any], payment_id: str) -> list[str]:
         [parse_typeid("txn", payment_id)],
     ).fetchall()
     return [kind for (kind,) in rows]
+
+
+def journal(owner: psycopg.Connection[Any], payment_id: str, kind: str) -> list[Line]:
+    """Every line of the payment's only journal of a kind, in the order of posting."""
+    rows = owner.execute(
+        "SELECT e.journal_id, e.entry_type, e.account_type, e.processor, e.amount, e.currency"
+        " FROM journals j"
+        " JOIN ledger_entries e ON e.merchant_id = j.merchant_id AND e.journal_id = j.id"
+        " WHERE j.transaction_id = %s AND j.kind = %s ORDER BY e.id",
+        [parse_typeid("txn", payment_id), kind],
+    ).fetchall()
+    assert len({row[0] for row in rows}) <= 1, "there are several"
+    return [row[1:] for row in rows]
 
 
 def events(owner: psycopg.Connection[Any], object_id: str) -> list[tuple[str, int]]:
