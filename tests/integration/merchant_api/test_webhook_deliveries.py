@@ -64,7 +64,7 @@ def deliver(platform: Platform, merchant: Api, owner: psycopg.Connection[Any]) -
                 "INSERT INTO webhook_attempts (merchant_id, delivery_id, number, endpoint_id, at,"
                 " status_code, duration_ms, excerpt) SELECT merchant_id, id, %(number)s,"
                 " endpoint_id, %(at)s, 500, 12, 'sorry' FROM webhook_deliveries WHERE id = %(id)s",
-                values | {"number": number},
+                values | {"number": number, "at": made - timedelta(seconds=attempts - number)},
             )
         return id_
 

@@ -77,16 +77,14 @@ class Deliveries:
 
         def resend(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
             _admit(connection, values)
-            found = connection.execute(_SQL["find"], values).fetchone()
-            if found is None:
+            row = connection.execute(_SQL["resend"], values).fetchone()
+            if row is None:
                 raise NotFound
-            values = values | {name: found[name] for name in ("endpoint_id", "event_id")}
-            _check_endpoint(connection, values)
+            values = values | {name: row[name] for name in ("endpoint_id", "event_id")}
+            _check_endpoint(connection, "locked_endpoint", values)
             kept = connection.execute(_SQL["is_kept"], values).fetchone()
             if kept is None or not kept["is_kept"]:
                 raise EventNotKept
-            row = connection.execute(_SQL["resend"], values).fetchone()
-            assert row is not None, "it was there a moment ago"
             return shown_delivery(row)
 
         about = {"id": delivery_id, "entity_type": "webhook_delivery"}
@@ -111,8 +109,9 @@ class Deliveries:
 
         def resend(connection: Connection, values: dict[str, Any]) -> dict[str, Any]:
             _admit(connection, values)
-            _check_endpoint(connection, values)
+            _check_endpoint(connection, "endpoint", values)
             row = connection.execute(_SQL["resend_failed"], values).fetchone()
+            _check_endpoint(connection, "locked_endpoint", values)
             resent = int(row["resent"]) if row else 0
             return {
                 "object": "webhook_resend",
@@ -190,8 +189,8 @@ def _admit(connection: Connection, values: Mapping[str, Any]) -> None:
         raise MerchantNotActive
 
 
-def _check_endpoint(connection: Connection, values: Mapping[str, Any]) -> None:
-    row = connection.execute(_SQL["endpoint"], values).fetchone()
+def _check_endpoint(connection: Connection, name: str, values: Mapping[str, Any]) -> None:
+    row = connection.execute(_SQL[name], values).fetchone()
     if row is None:
         raise NotFound
     if not row["enabled"]:

@@ -61,12 +61,19 @@ SELECT 1
         OR EXISTS (SELECT FROM api_keys k
                     WHERE k.merchant_id = m.id AND k.id = %(api_key_id)s AND k.revoked_at IS NULL));
 
--- name: endpoint
--- Locked against what would disable it meanwhile.
+-- fragment: endpoint
 SELECT endpoint.enabled
   FROM webhook_endpoints AS endpoint
  WHERE endpoint.merchant_id = %(merchant_id)s AND endpoint.livemode = %(livemode)s
    AND endpoint.id = %(endpoint_id)s AND endpoint.deleted_at IS NULL
+
+-- name: endpoint
+-- include: endpoint
+;
+
+-- name: locked_endpoint
+-- Against what would disable it meanwhile; after its deliveries, as whoever records them does.
+-- include: endpoint
    FOR SHARE;
 
 -- name: is_kept

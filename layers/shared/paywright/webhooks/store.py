@@ -181,7 +181,11 @@ class PostgresDeliveryStore:
                 news[endpoint.id] = endpoint, what
         if outcomes or news:
             parameters = _of_outcomes(outcomes) | _of_news(news.values()) | _RESTS | {"now": now}
-            with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
+            try:
+                with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
+            except psycopg.errors.UniqueViolation:
+                # An attempt was told by somebody else at this moment; now that can be seen.
+                with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
         for these in results.values():
             reason = reason_to_disable(these[-1].delivery.endpoint.health, these)
             if reason is not None:

@@ -53,8 +53,9 @@ SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
 
 -- name: record
 -- The delivery, its attempt, what is still to be done with it, and the endpoint's health: all of it,
--- or none. What another copy of the event has delivered meanwhile stays so. An attempt, which a
--- delivery and a moment name, is told once: it comes again where the answer to that was lost.
+-- or none. What another copy of the event has delivered meanwhile stays so, with one attempt more.
+-- An attempt, which a delivery and a moment name, comes again where the answer to its record was
+-- lost, perhaps while that is still being made: what is counted is what was not there.
 WITH outcome AS (
     SELECT *
       FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(event_ids)s::uuid[],
@@ -73,21 +74,23 @@ WITH outcome AS (
       FROM outcome
      ORDER BY merchant_id, event_id, endpoint_id -- one order of locks for all
         ON CONFLICT (event_id, endpoint_id, merchant_id) DO UPDATE
-       SET status = excluded.status, attempts = delivery.attempts + excluded.attempts,
-           tries = excluded.tries, next_retry_at = excluded.next_retry_at,
+       SET status = CASE delivery.status WHEN 'delivered' THEN 'delivered' ELSE excluded.status END,
+           attempts = delivery.attempts + excluded.attempts,
+           tries = CASE delivery.status WHEN 'delivered' THEN delivery.tries
+                        ELSE excluded.tries END,
+           next_retry_at = CASE WHEN delivery.status <> 'delivered' THEN excluded.next_retry_at END,
            last_attempt_at = coalesce(excluded.last_attempt_at, delivery.last_attempt_at),
            last_response_code = CASE excluded.attempts WHEN 0 THEN delivery.last_response_code
                                      ELSE excluded.last_response_code END,
            last_error = CASE excluded.attempts WHEN 0 THEN delivery.last_error
                              ELSE excluded.last_error END
-     WHERE delivery.status <> 'delivered'
-       AND (excluded.last_attempt_at IS NULL
-            OR delivery.last_attempt_at IS DISTINCT FROM excluded.last_attempt_at
-               AND NOT EXISTS (SELECT FROM webhook_attempts AS known
-                                WHERE known.delivery_id = delivery.id
-                                  AND known.at = excluded.last_attempt_at
-                               OFFSET 0))
-    RETURNING merchant_id, id, event_id, endpoint_id, attempts, xmax <> 0 AS is_old
+     WHERE CASE WHEN excluded.last_attempt_at IS NULL THEN delivery.status <> 'delivered'
+                ELSE delivery.last_attempt_at IS DISTINCT FROM excluded.last_attempt_at
+                     AND NOT EXISTS (SELECT FROM webhook_attempts AS known
+                                      WHERE known.delivery_id = delivery.id
+                                        AND known.at = excluded.last_attempt_at
+                                     OFFSET 0) END
+    RETURNING merchant_id, id, event_id, endpoint_id, status, attempts, xmax <> 0 AS is_old
 ), told AS (
     INSERT INTO webhook_attempts
            (merchant_id, delivery_id, number, endpoint_id, at, status_code, error, duration_ms,
@@ -96,17 +99,21 @@ WITH outcome AS (
            outcome.attempted_at, outcome.code, outcome.error, outcome.duration_ms, outcome.excerpt
       FROM delivery JOIN outcome USING (event_id, endpoint_id)
      WHERE outcome.attempted_at IS NOT NULL
-), counted AS ( -- the endpoints of attempts that were known before
-    SELECT outcome.endpoint_id
-      FROM outcome CROSS JOIN LATERAL (
-           SELECT FROM webhook_attempts AS attempt
-            WHERE attempt.delivery_id = outcome.id AND attempt.at = outcome.attempted_at
-           OFFSET 0) AS known
+    RETURNING endpoint_id
+), news AS MATERIALIZED ( -- an endpoint's attempts are all of them told for the first time, or none
+    SELECT *
+      FROM unnest(%(seen_merchant_ids)s::uuid[], %(seen_endpoint_ids)s::uuid[],
+                  %(seen_ats)s::timestamptz[], %(seen_succeeded)s::boolean[],
+                  %(seen_failures)s::integer[], %(seen_failing_since)s::timestamptz[],
+                  %(seen_slow)s::boolean[], %(seen_urls)s::text[])
+           AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url)
+     WHERE seen.endpoint_id IN (SELECT endpoint_id FROM told)
+        OR seen.endpoint_id NOT IN (SELECT endpoint_id FROM outcome WHERE attempted_at IS NOT NULL)
 ), waiting AS (
     INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
     SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id
       FROM delivery JOIN outcome USING (event_id, endpoint_id)
-     WHERE outcome.due_at IS NOT NULL
+     WHERE outcome.due_at IS NOT NULL AND delivery.status <> 'delivered'
         ON CONFLICT (endpoint_id, delivery_id) DO UPDATE SET due_at = excluded.due_at
 ), done AS (
     DELETE FROM webhook_waiting AS waiting
@@ -131,13 +138,9 @@ UPDATE webhook_endpoints AS endpoint
                  >= %(broken_after)s THEN seen.at + make_interval(secs =>
 -- include: rest_s
             ) END
-  FROM unnest(%(seen_merchant_ids)s::uuid[], %(seen_endpoint_ids)s::uuid[], %(seen_ats)s::timestamptz[],
-              %(seen_succeeded)s::boolean[], %(seen_failures)s::integer[],
-              %(seen_failing_since)s::timestamptz[], %(seen_slow)s::boolean[], %(seen_urls)s::text[])
-       AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url)
+  FROM news AS seen
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
-   AND endpoint.url = seen.url -- what a former receiver answered says nothing of the present one
-   AND seen.endpoint_id NOT IN (SELECT endpoint_id FROM counted);
+   AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
 
 -- name: takes
 SELECT %(words)s::text[];
