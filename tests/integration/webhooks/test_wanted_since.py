@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -14,11 +15,14 @@ from paywright.housekeeping import relay_again
 from paywright.ids import UuidSource
 from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
+from paywright.webhooks.deliveries import parked
 from paywright.webhooks.endpoints import Endpoints, NewEndpoint
+from paywright.webhooks.history import Deliveries
 from paywright.webhooks.message import Message, body_for, event_of
+from paywright.webhooks.store import PostgresDeliveryStore
 from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.integration.webhooks.endpoints import uuid_of
-from tests.receivers import Receiver
+from tests.receivers import Receiver, status
 
 CONTEXT = RequestContext(None, b"", "trace-1", None, "tests")
 
@@ -39,6 +43,11 @@ class Desk:
 
     def change(self, endpoint_id: str, **changes: Any) -> None:
         self.endpoints.change(self.caller, uuid_of(endpoint_id), changes, CONTEXT)
+
+    def resend(self, delivery_id: UUID) -> None:
+        clock = self.merchant.clock
+        service = Deliveries(self.database, clock, UuidSource(clock))
+        service.resend(self.caller, delivery_id, CONTEXT)
 
     def is_looked_for(self, message: Message) -> bool:
         """Whether it is put on the bus again, should it be lost on its way."""
@@ -163,3 +172,119 @@ def test_what_is_for_one_endpoint_alone_is_sent_whenever_it_was_made(
     alone = Message("redriven", body_for(replace(before, endpoint_id=endpoint_id), endpoint_id))
     desk.merchant.deliver(alone)
     assert len(receiver.received) == 1
+
+
+def fails_first(desk: Desk, receiver: Receiver) -> None:
+    """An event whose first attempt has failed, and whose second is due."""
+    receiver.replies.append(status(500))
+    desk.merchant.deliver(desk.merchant.message())
+    assert len(receiver.received) == 1
+    desk.merchant.clock.advance(seconds=2)
+
+
+def is_not_sent(desk: Desk, receiver: Receiver) -> bool:
+    """Whether what is due ends, without another request and without a dead letter."""
+    desk.merchant.deliver_due()
+    (delivery,) = desk.merchant.deliveries()
+    assert desk.merchant.waiting() == []
+    assert desk.merchant.graves.letters == []
+    assert len(receiver.received) == 1
+    return (delivery["status"], delivery["next_retry_at"]) == ("failed", None) and delivery[
+        "last_error"
+    ].startswith("no longer wanted: ")
+
+
+def test_a_retry_is_not_sent_that_is_wanted_no_longer(desk: Desk, receiver: Receiver) -> None:
+    endpoint_id = desk.make(receiver.url, "payment.*")
+    fails_first(desk, receiver)
+    desk.change(endpoint_id, event_types=["refund.*"])
+    assert is_not_sent(desk, receiver)
+
+
+def test_a_retry_is_not_sent_that_is_of_before_its_endpoint_was_enabled_again(
+    desk: Desk, receiver: Receiver
+) -> None:
+    endpoint_id = desk.make(receiver.url)
+    fails_first(desk, receiver)
+    desk.change(endpoint_id, enabled=False)
+    desk.change(endpoint_id, enabled=True)
+    assert is_not_sent(desk, receiver)
+
+
+def test_a_retry_is_sent_that_passes_the_filter_before_and_after(
+    desk: Desk, receiver: Receiver
+) -> None:
+    endpoint_id = desk.make(receiver.url)
+    fails_first(desk, receiver)
+    desk.change(endpoint_id, event_types=["payment.captured"], description="narrower")
+    desk.merchant.deliver_due()
+    assert [each["status"] for each in desk.merchant.deliveries()] == ["delivered"]
+
+
+def test_what_is_asked_for_is_tried_again_whatever_the_filter(
+    desk: Desk, receiver: Receiver
+) -> None:
+    event = event_of(desk.merchant.message())
+    endpoint_id = uuid_of(desk.make(receiver.url, "refund.*"))
+    receiver.replies.extend([status(500)] * 3)
+    desk.merchant.deliver(Message("redriven", body_for(event, endpoint_id)))
+    for _ in range(2):
+        desk.merchant.clock.advance(seconds=6)
+        desk.merchant.deliver_due()
+    assert len(receiver.received) == 3
+    (delivery,) = desk.merchant.deliveries()
+    desk.resend(delivery["id"])
+    desk.merchant.deliver_due()
+    assert len(receiver.received) == 4
+    assert [each["status"] for each in desk.merchant.deliveries()] == ["delivered"]
+
+
+def test_what_was_not_sent_is_sent_again_with_its_retries(desk: Desk, receiver: Receiver) -> None:
+    endpoint_id = desk.make(receiver.url, "payment.*")
+    fails_first(desk, receiver)
+    desk.change(endpoint_id, event_types=["refund.*"])
+    assert is_not_sent(desk, receiver)
+    (delivery,) = desk.merchant.deliveries()
+    receiver.replies.append(status(500))
+    desk.resend(delivery["id"])
+    for _ in range(2):
+        desk.merchant.deliver_due()
+        desk.merchant.clock.advance(seconds=2)
+    assert [each["status"] for each in desk.merchant.deliveries()] == ["delivered"]
+
+
+def test_what_is_sent_again_at_the_moment_at_which_it_ends_is_sent(
+    desk: Desk, receiver: Receiver
+) -> None:
+    class LateStore(PostgresDeliveryStore):
+        def _give_up(self, *of: Any) -> None:
+            desk.resend(desk.merchant.deliveries()[0]["id"])
+            super()._give_up(*of)
+
+    endpoint_id = desk.make(receiver.url, "payment.*")
+    fails_first(desk, receiver)
+    desk.change(endpoint_id, event_types=["refund.*"])
+    ids, clock = desk.merchant.store._ids, desk.merchant.clock
+    store = LateStore(desk.database, ids, clock, PII_KEY)
+    assert store.take(limit=9, for_the_ill=9, at_once=9, busy={}, lease_s=60) == []
+    desk.merchant.deliver_due()
+    assert [each["status"] for each in desk.merchant.deliveries()] == ["delivered"]
+
+
+def test_what_ends_so_holds_up_nothing_behind_it(desk: Desk, receiver: Receiver) -> None:
+    endpoint_id, store = desk.make(receiver.url), desk.merchant.store
+
+    def wait() -> None:
+        (delivery,) = store.plan([event_of(desk.merchant.message())])
+        store.record([parked(delivery, desk.merchant.clock.now())])
+
+    for _ in range(10):  # one at a time is what an endpoint gets that is new
+        wait()
+    desk.merchant.clock.advance(seconds=2)
+    desk.change(endpoint_id, enabled=False)
+    desk.change(endpoint_id, enabled=True)
+    wait()
+    desk.merchant.deliver_due()
+    assert [each["status"] for each in desk.merchant.deliveries()] == ["failed"] * 10 + [
+        "delivered"
+    ]

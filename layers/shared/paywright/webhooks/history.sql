@@ -88,10 +88,11 @@ WITH delivery AS (
     RETURNING
 -- include: columns
 ), waiting AS (
-    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
-    SELECT endpoint_id, id, %(merchant_id)s, %(now)s, %(trace_id)s FROM delivery
+    INSERT INTO webhook_waiting AS waiting
+           (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
+    SELECT endpoint_id, id, %(merchant_id)s, %(now)s, %(trace_id)s, true FROM delivery
         ON CONFLICT (endpoint_id, delivery_id)
-        DO UPDATE SET due_at = excluded.due_at, trace_id = excluded.trace_id
+        DO UPDATE SET due_at = excluded.due_at, trace_id = excluded.trace_id, asked_for = true
 )
 SELECT * FROM delivery;
 
@@ -115,8 +116,10 @@ WITH failed AS (
        AND delivery.status = 'failed'
     RETURNING delivery.merchant_id, delivery.id, delivery.endpoint_id
 ), waiting AS (
-    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
-    SELECT endpoint_id, id, merchant_id, %(now)s, %(trace_id)s FROM delivery
-        ON CONFLICT (endpoint_id, delivery_id) DO UPDATE SET due_at = excluded.due_at
+    INSERT INTO webhook_waiting AS waiting
+           (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
+    SELECT endpoint_id, id, merchant_id, %(now)s, %(trace_id)s, true FROM delivery
+        ON CONFLICT (endpoint_id, delivery_id)
+        DO UPDATE SET due_at = excluded.due_at, asked_for = true
 )
 SELECT count(*) AS resent FROM delivery;

@@ -41,6 +41,12 @@ _NO_TEXT = (psycopg.DataError, UnicodeEncodeError)
 _CLOCKS_DIFFER = timedelta(seconds=1)
 """By so much at most: an event is not missed that was made right after its endpoint."""
 
+_NOT_KEPT = "the event is kept no longer"
+_NOT_WANTED = "no longer wanted: other event_types were set, or the endpoint was disabled meanwhile"
+
+_MOST_LOOKS = 20
+"""Of one `take`: what comes to nothing keeps others waiting no longer than it must."""
+
 _MOST_SECRETS = 10_000
 _MOST_CLOSED = 1_000
 _RESTS = {
@@ -108,24 +114,30 @@ class PostgresDeliveryStore:
     ) -> list[Due]:
         """What is due, up to `limit`; after `lease_s` it is due again.
 
+        What its endpoint wants no longer is failed instead, but for what somebody asked for.
         An endpoint has at most `at_once` at a time, with those of `busy`; all that fail or are
         slow together at most `for_the_ill`.
         """
         now = self._clock.now()
+        until = now + timedelta(seconds=lease_s)
         parameters = {
             "now": now,
-            "until": now + timedelta(seconds=lease_s),
+            "until": until,
             "limit": limit,
             "for_the_ill": for_the_ill,
             "at_once": at_once,
             "busy_endpoints": list(busy),
             "busy_deliveries": list(busy.values()),
         }
-        rows = with_retries(lambda: self._database.all(_QUERIES["take"], parameters))
-        lost = [row for row in rows if row["payload"] is None]
-        if lost:  # it is older than events are kept
-            self._give_up(lost)
-            rows = [row for row in rows if row["payload"] is not None]
+        rows: list[Row] = []
+        for _ in range(_MOST_LOOKS):
+            found = with_retries(lambda: self._database.all(_QUERIES["take"], parameters))
+            vain = [(row, why) for row in found if (why := _why_in_vain(row))]
+            if vain:
+                self._give_up(vain, until)
+            rows = [row for row in found if not _why_in_vain(row)]
+            if rows or not vain:
+                break
         return [
             Due(Delivery(row["delivery_id"], _event_of(row), endpoint, row["tries"]), _reason(row))
             for row, endpoint in zip(rows, self._endpoints(rows), strict=True)
@@ -217,10 +229,12 @@ class PostgresDeliveryStore:
         }
         self._database.run(_QUERIES["disable"], parameters)
 
-    def _give_up(self, rows: Sequence[Row]) -> None:
+    def _give_up(self, vain: Sequence[tuple[Row, str]], until: datetime) -> None:
         parameters = {
-            "endpoint_ids": [row["endpoint_id"] for row in rows],
-            "ids": [row["delivery_id"] for row in rows],
+            "endpoint_ids": [row["endpoint_id"] for row, _ in vain],
+            "ids": [row["delivery_id"] for row, _ in vain],
+            "reasons": [reason for _, reason in vain],
+            "until": until,
         }
         self._database.run(_QUERIES["give_up"], parameters)
 
@@ -259,11 +273,25 @@ def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
     """Whether it is sent there: to that one alone, or to all that wanted it when it was made."""
     if event.endpoint_id is not None:
         return bool(event.endpoint_id == endpoint["endpoint_id"])
+    return _wants(endpoint, event.id, event.type)
+
+
+def _wants(endpoint: Mapping[str, Any], event_id: UUID, event_type: str) -> bool:
+    """Whether it wants such events, and did when this one was made."""
     wanted = zip(endpoint["wanted_types"], endpoint["wanted_since"], strict=True)
     return wants(
-        (pattern for pattern, since in wanted if event.id >= uuid_floor(since - _CLOCKS_DIFFER)),
-        event.type,
+        (pattern for pattern, since in wanted if event_id >= uuid_floor(since - _CLOCKS_DIFFER)),
+        event_type,
     )
+
+
+def _why_in_vain(row: Row) -> str | None:
+    """Why a delivery that is due is not sent, if it is not."""
+    if row["payload"] is None:
+        return _NOT_KEPT
+    if row["status"] != "pending" or row["asked_for"]:
+        return None
+    return None if _wants(row, row["event_id"], row["type"]) else _NOT_WANTED
 
 
 def _secrets_of(endpoint: Mapping[str, Any]) -> list[bytes]:
@@ -282,6 +310,7 @@ def _event_of(row: Row) -> Event:
         payload=row["payload"].encode(),
         trace_id=row["trace_id"],
         sequence=row["sequence"],
+        endpoint_id=row["endpoint_id"] if row["asked_for"] else None,
     )
 
 
@@ -309,6 +338,7 @@ def _of_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "durations_ms": [answer and answer.duration_ms for answer in answers],
         "excerpts": [answer and answer.excerpt for answer in answers],
         "livemodes": [each.event.livemode for each in deliveries],
+        "asked_for": [each.event.endpoint_id is not None for each in deliveries],
         "trace_ids": [each.event.trace_id for each in deliveries],
     }
 

@@ -3,7 +3,10 @@ endpoint.merchant_id, endpoint.id AS endpoint_id, endpoint.url, endpoint.secret_
 CASE WHEN endpoint.previous_secret_expires_at > %(now)s
      THEN endpoint.previous_secret_encrypted END AS previous_secret_encrypted,
 endpoint.sequence AS endpoint_sequence, endpoint.answered_at, endpoint.failing_since,
-endpoint.failures, endpoint.slow
+endpoint.failures, endpoint.slow,
+coalesce(endpoint.wanted_types, endpoint.event_types) AS wanted_types,
+coalesce(endpoint.wanted_since,
+         array_fill(endpoint.created_at, ARRAY[cardinality(endpoint.event_types)])) AS wanted_since
 
 -- fragment: endpoints_that_wait
 -- One look into the index for each of them, however much waits.
@@ -19,9 +22,6 @@ waits (endpoint_id, merchant_id) AS (
 -- name: plan
 -- Every enabled endpoint beside every event of its merchant, with what became of that already.
 SELECT event.number, event.id AS event_id, delivery.id AS delivery_id, delivery.status,
-       coalesce(endpoint.wanted_types, endpoint.event_types) AS wanted_types,
-       coalesce(endpoint.wanted_since,
-                array_fill(endpoint.created_at, ARRAY[cardinality(endpoint.event_types)])) AS wanted_since,
 -- include: endpoint
   FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(numbers)s::integer[],
               %(events)s::uuid[]) AS event (merchant_id, livemode, number, id)
@@ -62,9 +62,10 @@ WITH outcome AS (
                   %(endpoint_ids)s::uuid[], %(statuses)s::text[], %(tries)s::smallint[],
                   %(attempted_ats)s::timestamptz[], %(due_ats)s::timestamptz[],
                   %(codes)s::smallint[], %(errors)s::text[], %(durations_ms)s::integer[],
-                  %(excerpts)s::text[], %(trace_ids)s::text[], %(livemodes)s::boolean[])
+                  %(excerpts)s::text[], %(trace_ids)s::text[], %(livemodes)s::boolean[],
+                  %(asked_for)s::boolean[])
            AS outcome (merchant_id, id, event_id, endpoint_id, status, tries, attempted_at, due_at,
-                       code, error, duration_ms, excerpt, trace_id, livemode)
+                       code, error, duration_ms, excerpt, trace_id, livemode, asked_for)
 ), delivery AS (
     INSERT INTO webhook_deliveries AS delivery
            (merchant_id, id, livemode, event_id, endpoint_id, status, attempts, tries,
@@ -110,11 +111,14 @@ WITH outcome AS (
      WHERE seen.endpoint_id IN (SELECT endpoint_id FROM told)
         OR seen.endpoint_id NOT IN (SELECT endpoint_id FROM outcome WHERE attempted_at IS NOT NULL)
 ), waiting AS (
-    INSERT INTO webhook_waiting AS waiting (endpoint_id, delivery_id, merchant_id, due_at, trace_id)
-    SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id
+    INSERT INTO webhook_waiting AS waiting
+           (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
+    SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id,
+           outcome.asked_for
       FROM delivery JOIN outcome USING (event_id, endpoint_id)
      WHERE outcome.due_at IS NOT NULL AND delivery.status <> 'delivered'
-        ON CONFLICT (endpoint_id, delivery_id) DO UPDATE SET due_at = excluded.due_at
+        ON CONFLICT (endpoint_id, delivery_id) DO UPDATE
+       SET due_at = excluded.due_at, asked_for = waiting.asked_for OR excluded.asked_for
 ), done AS (
     DELETE FROM webhook_waiting AS waiting
      USING delivery JOIN outcome USING (event_id, endpoint_id)
@@ -212,6 +216,7 @@ WITH RECURSIVE
 )
 SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
        delivery.tries, delivery.last_error, delivery.last_response_code, taken.trace_id,
+       taken.asked_for,
        coalesce(kept.livemode, fresh.livemode) AS livemode,
        coalesce(kept.type, fresh.type) AS type,
        coalesce(kept.sequence, fresh.sequence) AS sequence,
@@ -271,15 +276,18 @@ DELETE FROM webhook_waiting AS waiting USING failed
  WHERE waiting.endpoint_id = failed.endpoint_id AND waiting.delivery_id = failed.id;
 
 -- name: give_up
--- These have lost their events: nothing is left that could be sent.
+-- These are not sent: their events are kept no longer, or not wanted any more. What somebody has
+-- sent again since they were taken is due at another moment, and stays.
 WITH gone AS (
     DELETE FROM webhook_waiting AS waiting
-     USING unnest(%(endpoint_ids)s::uuid[], %(ids)s::uuid[]) AS done (endpoint_id, delivery_id)
+     USING unnest(%(endpoint_ids)s::uuid[], %(ids)s::uuid[], %(reasons)s::text[])
+           AS done (endpoint_id, delivery_id, reason)
      WHERE waiting.endpoint_id = done.endpoint_id AND waiting.delivery_id = done.delivery_id
-    RETURNING waiting.merchant_id, waiting.delivery_id
+       AND waiting.due_at = %(until)s
+    RETURNING waiting.merchant_id, waiting.delivery_id, done.reason
 )
 UPDATE webhook_deliveries AS delivery
-   SET status = 'failed', next_retry_at = NULL, last_error = 'the event is kept no longer'
+   SET status = 'failed', next_retry_at = NULL, last_error = gone.reason
   FROM gone
  WHERE delivery.merchant_id = gone.merchant_id AND delivery.id = gone.delivery_id
    AND delivery.status = 'pending';
