@@ -109,6 +109,10 @@ def resend(
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="What failed at the endpoint.")] = False,
     since: Annotated[str, typer.Option(help="Begun within this time: 2h, 7d.")] = "24h",
+    merchant: Annotated[
+        str | None,
+        typer.Option(help="Of an event: its merchant, mer_…, so that it is found at once"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send one delivery again, all that failed at an endpoint, or an event to all who lack it."""
@@ -121,9 +125,14 @@ def resend(
             "Give a delivery, or --endpoint with --failed: `paywright webhooks resend whd_…`, or "
             "`paywright webhooks resend --endpoint whe_… --failed --since 2h`."
         )
+    is_event = delivery is not None and delivery.startswith("evt_")
+    if merchant is not None and not is_event:
+        raise Failure("--merchant goes with an event: `paywright webhooks resend evt_…`.")
     place = Place.find()
-    if delivery is not None and delivery.startswith("evt_"):
-        webhooks.relay_again(place, delivery)
+    if delivery is not None and is_event:
+        webhooks.relay_again(
+            place, delivery, None if merchant is None else place.merchant(merchant)
+        )
         said = f"{delivery} is sent to all endpoints that wanted it and have not got it."
         print(json.dumps({"event_id": delivery}) if as_json else said)
         return

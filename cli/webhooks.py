@@ -140,22 +140,26 @@ def resend(place: Place, given: str) -> dict[str, Any]:
     return dict(json.loads(answer.body))
 
 
-def relay_again(place: Place, given: str) -> None:
+def relay_again(place: Place, given: str, merchant_id: UUID | None) -> None:
     """Have an event put on the bus again, for endpoints that wanted it and have not got it.
 
-    Failure if there is none.
+    It is looked for with every merchant, unless its own is named. Failure if there is none.
     """
     clock = business_clock(place.clock_file)
-    parameters = {
+    parameters: dict[str, Any] = {
         "id": _id("evt", given),
+        "merchant_id": merchant_id,
         "audit_id": UuidSource(clock).new(),
         "operator": getpass.getuser(),
         "now": clock.now(),
     }
     with opened(place, "webhooks") as source:
+        if merchant_id is None:
+            parameters |= source.one(_QUERIES["merchant_of_event"], parameters) or {}
         if not source.all(_QUERIES["relay_again"], parameters):
+            of = "" if merchant_id is None else f" of {typeid('mer', merchant_id)}"
             raise Failure(
-                f"There is no event {given} that was on the bus: they are kept for "
+                f"There is no event {given}{of} that was on the bus: they are kept for "
                 f"{KEPT_FOR.days} days."
             )
 

@@ -48,10 +48,22 @@ SELECT attempt.delivery_id AS id, attempt.merchant_id, attempt.endpoint_id, deli
 -- name: delivery
 SELECT merchant_id, livemode FROM webhook_deliveries WHERE id = %(id)s;
 
+-- name: merchant_of_event
+-- The key of events begins with their merchants: one look into its index for each of these, however
+-- many events there are.
+SELECT event.merchant_id
+  FROM merchants AS m
+       CROSS JOIN LATERAL (
+           SELECT * FROM events AS e WHERE e.merchant_id = m.id AND e.id = %(id)s
+           OFFSET 0) AS event
+ LIMIT 1;
+
 -- name: relay_again
 -- As if it had never been there, so that it is looked after anew; one that waits there, waits.
 WITH event AS (
-    UPDATE events SET relays = 0, lost = NULL WHERE id = %(id)s RETURNING *
+    UPDATE events SET relays = 0, lost = NULL
+     WHERE merchant_id = %(merchant_id)s AND id = %(id)s
+    RETURNING *
 ), audited AS (
     INSERT INTO audit_log
         (merchant_id, id, entity_type, entity_id, action, actor_type, actor_id, created_at)

@@ -114,15 +114,15 @@ def tell_lost(database: Database, now: datetime) -> int:
     rows = database.all(_SQL["given_up"], limits)
     lost = [row for row in rows if row["lost"]]
     for row in lost:
-        event_id = typeid("evt", row["id"])
+        event_id, merchant_id = typeid("evt", row["id"]), typeid("mer", row["merchant_id"])
         get_logger().error(
             "An event has reached no endpoint and is not put on the bus again by itself",
             extra={
                 "event": event_id,
                 "event_type": row["type"],
-                "merchant": typeid("mer", row["merchant_id"]),
+                "merchant": merchant_id,
                 "relays": _MOST_RELAYS,
-                "send_it_again": f"paywright webhooks resend {event_id}",
+                "send_it_again": f"paywright webhooks resend {event_id} --merchant {merchant_id}",
             },
         )
     if rows:

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cli import webhooks
 from paywright.clock import SystemClock
 from paywright.ids import UuidSource, parse_typeid, typeid
 from paywright.merchants.create import create_merchant
@@ -306,6 +307,50 @@ def test_an_event_that_got_lost_is_put_on_the_bus_again(
     assert audited(merchant, "event") == [("resent", *OPERATOR)] * 2
 
 
+def test_an_event_is_found_among_those_of_its_merchant(
+    command: Command, merchant: Merchant, new_merchant: Callable[[], Merchant]
+) -> None:
+    event, other = merchant.event(), new_merchant()
+    arguments = ("webhooks", "resend", typeid("evt", event), "--merchant")
+    assert "There is no event" in command.refused(*arguments, other.public_id)
+    assert audited(merchant, "event") == []
+    assert command.json(*arguments, merchant.public_id) == {"event_id": typeid("evt", event)}
+    assert audited(merchant, "event") == [("resent", *OPERATOR)]
+
+
+@pytest.mark.parametrize("name", ["merchant_of_event", "relay_again"])
+def test_an_event_is_found_by_an_index_however_many_there_are(
+    name: str, merchant: Merchant
+) -> None:
+    merchant.connection.execute(
+        "INSERT INTO events (merchant_id, id, livemode, type, object_id, sequence, payload,"
+        " created_at, relayed_at) SELECT %s, gen_random_uuid(), false, 'payment.captured',"
+        " gen_random_uuid(), 1, '{}', now(), now() FROM generate_series(1, 5000)",
+        [merchant.id],
+    )
+    merchant.connection.execute("ANALYZE events, merchants")
+    parameters = {
+        "id": merchant.event(),
+        "merchant_id": merchant.id,
+        "audit_id": IDS.new(),
+        "operator": "tests",
+        "now": CLOCK.now(),
+    }
+    explain = b"EXPLAIN (ANALYZE, FORMAT JSON) " + webhooks._QUERIES[name]
+    row = merchant.connection.execute(explain, parameters).fetchone()
+    assert row is not None
+    scans = [each for each in _nodes(row[0][0]["Plan"]) if each.get("Relation Name") == "events"]
+    of_keys = [each for each in scans if each["Node Type"] != "ModifyTable"]
+    assert [each["Index Name"] for each in of_keys] == ["events_pkey"]
+    assert of_keys[0]["Actual Rows"] == 1
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for part in plan.get("Plans", []):
+        yield from _nodes(part)
+
+
 NOWHERE = "01k8nkrkaye008000000000003"
 
 
@@ -322,6 +367,8 @@ NOWHERE = "01k8nkrkaye008000000000003"
         (["resend", f"whd_{NOWHERE}"], "There is no delivery"),
         (["resend", "evt_1"], "is no event's id"),
         (["resend", f"evt_{NOWHERE}"], "There is no event"),
+        (["resend", f"evt_{NOWHERE}", "--merchant=mer_1"], "is no merchant's id"),
+        (["resend", f"whd_{NOWHERE}", f"--merchant=mer_{NOWHERE}"], "goes with an event"),
         (["resend", f"--endpoint=whe_{NOWHERE}", "--failed"], "There is no webhook endpoint"),
     ],
 )

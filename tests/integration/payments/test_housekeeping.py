@@ -138,12 +138,15 @@ def test_it_ends_after_a_few_times_and_says_so_once(
     assert tell_lost(platform.database, now + timedelta(minutes=29)) == 0, "it may be on its way"
     assert tell_lost(platform.database, now + timedelta(minutes=31)) == 1
     (line,) = [vars(each) for each in caplog.records if each.levelname == "ERROR"]
-    row = owner.execute("SELECT id, lost FROM events WHERE object_id = %s", [paid]).fetchone()
+    row = owner.execute(
+        "SELECT id, lost, merchant_id FROM events WHERE object_id = %s", [paid]
+    ).fetchone()
     assert row is not None
-    event_id = typeid("evt", row[0])
+    event_id, merchant_id = typeid("evt", row[0]), typeid("mer", row[2])
     assert row[1] is True
     assert line["event"] == event_id
-    assert line["send_it_again"] == f"paywright webhooks resend {event_id}"
+    again = f"paywright webhooks resend {event_id} --merchant {merchant_id}"
+    assert line["send_it_again"] == again
     assert tell_lost(platform.database, now + timedelta(minutes=31)) == 0
 
 
