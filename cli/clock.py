@@ -20,6 +20,7 @@ _PART = re.compile(r"(\d+)([wdhms])", re.IGNORECASE)
 _ISO = re.compile(r"P(?:\d+W|(?=\d|T\d)(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+S)?)?)")
 _MONTHS_AHEAD = 3
 _MOVE_TIMEOUT_S = 60
+_AGREES_WITHIN = timedelta(minutes=1)
 
 
 def ahead(home: Home) -> timedelta:
@@ -63,6 +64,30 @@ def advance(home: Home, urls: Emulated, step: timedelta) -> dict[str, Any]:
         said = answer.body.get("message") if isinstance(answer.body, dict) else None
         raise Failure(f"The clock was not moved: {said or answer.status}")
     return answer.body
+
+
+def catch_up(home: Home, owner_url: str) -> timedelta:
+    """Move the clock to what the database has seen, where it is behind: how far, or 0.
+
+    The file that keeps it may be gone while the database is not. What was made would lie in the
+    future: an endpoint would want nothing that happens, a retry would wait for days. Nothing runs
+    yet. Raises Failure where the clock cannot go there.
+    """
+    from cli import database  # noqa: PLC0415 - as below
+
+    seen = database.latest_moment(owner_url)
+    clock = Clock(home.clock_file)
+    if seen is None or seen - clock.now() < _AGREES_WITHIN:
+        return timedelta(0)
+    behind = seen - clock.now()
+    try:
+        clock.advance(behind)
+    except ClockRefused as error:
+        raise Failure(
+            f"The database has seen {seen:%Y-%m-%d}, and the clock cannot follow: {error} "
+            "`paywright reset` begins anew."
+        ) from None
+    return behind
 
 
 def _make_partitions(database_url: str, until: datetime) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -98,6 +99,22 @@ def ensure_logins(owner_url: str, logins: Logins) -> None:
                     role=sql.Identifier(login.role), name=sql.Identifier(login.name)
                 )
             )
+
+
+def latest_moment(owner_url: str) -> datetime | None:
+    """The latest business time at which something was written; None in a database that is new.
+
+    By indexes, and of tables that are small: every event passes here, every key and every endpoint.
+    Raises DatabaseError.
+    """
+    with connect(owner_url) as connection:
+        row = connection.execute(
+            "SELECT greatest((SELECT max(relayed_at) FROM events),"
+            " (SELECT max(created_at) FROM outbox),"
+            " (SELECT max(updated_at) FROM webhook_endpoints),"
+            " (SELECT max(created_at) FROM idempotency_keys))"
+        ).fetchone()
+    return None if row is None else row[0]
 
 
 def connect(url: str) -> psycopg.Connection:

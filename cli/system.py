@@ -161,6 +161,13 @@ class System:
         database.migrate(owner_url, MIGRATIONS)
         database.ensure_logins(owner_url, self._logins())
         self._progress.done("database up to date")
+        from cli import clock  # noqa: PLC0415 - as above
+
+        if behind := clock.catch_up(self._home, owner_url):
+            self._progress.note(
+                f"the clock was {clock.words(behind)} behind what the database has seen, "
+                "and was moved there"
+            )
 
     def _parameters(self) -> dict[str, str]:
         from cli import database, merchants  # noqa: PLC0415 - as above

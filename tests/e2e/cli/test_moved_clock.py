@@ -13,6 +13,7 @@ from cli import aws
 from cli.api import call
 from paywright.db import Database
 from paywright.ledger.verify import verify
+from tests.receivers import Receiver
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -28,6 +29,13 @@ def moved(new_home):
     assert done.returncode == 0, done.stderr
     yield made
     assert made.run("down").returncode == 0
+
+
+@pytest.fixture
+def receiver():
+    made = Receiver()
+    yield made
+    made.close()
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:
@@ -250,6 +258,24 @@ def test_the_clock_survives_a_restart_and_is_wiped_by_reset(moved):
     assert "ahead, until `paywright reset`" in up.stdout
     assert moved.json("clock", "show")["offset_s"] == offset
     assert pay(moved).body["created_at"][:10] == f"{business_now(moved).astimezone(UTC):%Y-%m-%d}"
+    assert moved.run("down").returncode == 0
+
+
+def test_a_clock_that_got_lost_is_put_where_it_was(moved, receiver: Receiver):
+    """Else an endpoint that was made before would want nothing until its time has come again."""
+    up = ("up", "--detach", "--param=RateLimitPerMin=100000")
+    assert moved.run(*up).returncode == 0
+    offset = moved.json("clock", "show")["offset_s"]
+    assert offset > timedelta(days=1000).total_seconds()
+    endpoint = moved.api.created("/v1/webhook_endpoints", {"url": receiver.url})
+    made = datetime.fromisoformat(endpoint["created_at"])
+    assert moved.run("down").returncode == 0
+    moved.home.clock_file.unlink()
+    again = moved.run(*up)
+    assert "behind what the database has seen, and was moved there" in again.stdout
+    assert business_now(moved) >= made
+    pay(moved)
+    until(lambda: receiver.received, "the webhook of a payment")
     assert moved.run("down").returncode == 0
     assert moved.run("reset", "--yes").returncode == 0
     assert moved.json("clock", "show")["offset_s"] == 0
