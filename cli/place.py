@@ -51,5 +51,5 @@ class Place:
             raise Failure("Say which merchant: --merchant mer_….")
         found = parse_typeid("mer", given or demo(self.home).id)
         if found is None:
-            raise Failure(f"{given} is no merchant's id: it begins with mer_.")
+            raise Failure(f"{given} is no merchant's id: that is mer_ and 26 letters and digits.")
         return found

@@ -58,10 +58,10 @@ def list_(
         print("There are no such deliveries.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("delivery", "at", "event", "host", "status", "attempts", "answer"):
+    for title in ("delivery", "at", "event", "receiver", "status", "attempts", "answer"):
         table.add_column(title, overflow="fold")
     for line in found:
-        values = (line.delivery_id, line.at, line.event_type or line.event_id, line.host)
+        values = (line.delivery_id, line.at, line.event_type or line.event_id, line.receiver)
         more = (line.status, str(line.attempt), line.outcome)
         colour = {"delivered": "", "failed": "red", "pending": "yellow"}[line.status]
         table.add_row(*map(harmless, values + more), style=colour)
@@ -122,19 +122,27 @@ def resend(
 
     if (delivery is None) == (endpoint is None) or failed != (endpoint is not None):
         raise Failure(
-            "Give a delivery, or --endpoint with --failed: `paywright webhooks resend whd_…`, or "
-            "`paywright webhooks resend --endpoint whe_… --failed --since 2h`."
+            "Give a delivery, an event, or --endpoint with --failed: `paywright webhooks resend "
+            "whd_…`, `paywright webhooks resend evt_…`, or `paywright webhooks resend "
+            "--endpoint whe_… --failed --since 2h`."
         )
     is_event = delivery is not None and delivery.startswith("evt_")
     if merchant is not None and not is_event:
         raise Failure("--merchant goes with an event: `paywright webhooks resend evt_…`.")
     place = Place.find()
     if delivery is not None and is_event:
-        webhooks.relay_again(
+        count = webhooks.relay_again(
             place, delivery, None if merchant is None else place.merchant(merchant)
         )
-        said = f"{delivery} is sent to all endpoints that wanted it and have not got it."
-        print(json.dumps({"event_id": delivery}) if as_json else said)
+        said = f"No endpoint is left that wanted {delivery} and has not got it: nothing is sent."
+        if count:
+            lack = (
+                "1 endpoint that wanted it and has"
+                if count == 1
+                else (f"{count} endpoints that wanted it and have")
+            )
+            said = f"{delivery} is sent to {lack} not got it."
+        print(json.dumps({"event_id": delivery, "endpoints": count}) if as_json else said)
         return
     if delivery is not None:
         content = webhooks.resend(place, delivery)
@@ -165,7 +173,8 @@ def _show(out: Console, line: Line) -> None:
     out.print(
         Text.assemble(
             (line.at[11:23], "dim"),
-            f"  {line.merchant_id}  {line.event_type or line.event_id:<24}  {line.host:<24}  ",
+            f"  {line.merchant_id}  {line.event_type or line.event_id:<24}  ",
+            f"{harmless(line.receiver):<32}  ",
             (f"#{line.attempt}  {harmless(line.outcome)}", "green" if line.is_well else "red"),
             f"  {line.duration_ms} ms",
         )

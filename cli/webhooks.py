@@ -22,10 +22,12 @@ from paywright.db.connection import Row
 from paywright.errors import PaywrightError
 from paywright.ids import UuidSource, parse_typeid, typeid, uuid_floor
 from paywright.payments.models import Operator, RequestContext
+from paywright.webhooks.filters import EVENT_TYPES, TEST_EVENT, wanted_then
 from paywright.webhooks.history import KEPT_FOR, Deliveries
 
 _POLL_S = 0.5
 _A_BATCH = 500
+_LONGEST_RECEIVER = 48
 
 _QUERIES = db.load(__file__)
 
@@ -45,13 +47,17 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Line:
-    """A delivery, or one attempt of it; `status_code` is what the receiver answered."""
+    """A delivery, or one attempt of it; `status_code` is what the receiver answered.
+
+    Of the URL's query, which may hold a secret, `path` says only that there is one.
+    """
 
     at: str
     delivery_id: str
     merchant_id: str
     endpoint_id: str
     host: str
+    path: str
     event_id: str
     event_type: str | None
     status: str
@@ -59,6 +65,13 @@ class Line:
     status_code: int | None
     error: str | None
     duration_ms: int | None
+
+    @property
+    def receiver(self) -> str:
+        """Host and path, cut in the middle where they are long."""
+        whole = self.host + self.path.rstrip("/")
+        half = _LONGEST_RECEIVER // 2
+        return whole if len(whole) <= _LONGEST_RECEIVER else f"{whole[:half]}…{whole[1 - half :]}"
 
     @property
     def is_well(self) -> bool:
@@ -140,28 +153,41 @@ def resend(place: Place, given: str) -> dict[str, Any]:
     return dict(json.loads(answer.body))
 
 
-def relay_again(place: Place, given: str, merchant_id: UUID | None) -> None:
+def relay_again(place: Place, given: str, merchant_id: UUID | None) -> int:
     """Have an event put on the bus again, for endpoints that wanted it and have not got it.
 
-    It is looked for with every merchant, unless its own is named. Failure if there is none.
+    How many these are; where there are none, nothing is done. It is looked for with every merchant,
+    unless its own is named. Failure if there is no such event.
     """
-    clock = business_clock(place.clock_file)
+    clock, event_id = business_clock(place.clock_file), _id("evt", given)
     parameters: dict[str, Any] = {
-        "id": _id("evt", given),
+        "id": event_id,
         "merchant_id": merchant_id,
         "audit_id": UuidSource(clock).new(),
         "operator": getpass.getuser(),
         "now": clock.now(),
     }
     with opened(place, "webhooks") as source:
-        if merchant_id is None:
-            parameters |= source.one(_QUERIES["merchant_of_event"], parameters) or {}
-        if not source.all(_QUERIES["relay_again"], parameters):
+        found = source.one(_QUERIES["merchant_of_event"], parameters)
+        if found is None:
             of = "" if merchant_id is None else f" of {typeid('mer', merchant_id)}"
             raise Failure(
                 f"There is no event {given}{of} that was on the bus: they are kept for "
                 f"{KEPT_FOR.days} days."
             )
+        parameters |= found
+        rows = source.all(_QUERIES["receivers"], parameters)
+        count = sum(_still_wants(row, event_id) for row in rows)
+        if count:
+            source.all(_QUERIES["relay_again"], parameters)
+    return count
+
+
+def _still_wants(row: Row, event_id: UUID) -> bool:
+    if row["type"] == TEST_EVENT:  # it is for the endpoint alone that it is about
+        return bool(row["object_id"] == typeid("whe", row["id"]))
+    wanted = zip(row["wanted_types"], row["wanted_since"], strict=True)
+    return row["type"] in EVENT_TYPES and wanted_then(wanted, event_id, row["type"])
 
 
 def resend_failed(place: Place, given: str, since: timedelta) -> int:
@@ -216,17 +242,19 @@ def _id(prefix: str, given: str) -> UUID:
     found = parse_typeid(prefix, given)
     if found is None:
         kind = {"whd": "delivery", "whe": "webhook endpoint", "evt": "event"}[prefix]
-        raise Failure(f"{given} is no {kind}'s id: it begins with {prefix}_.")
+        raise Failure(f"{given} is no {kind}'s id: that is {prefix}_ and 26 letters and digits.")
     return found
 
 
 def _line(row: Mapping[str, Any]) -> Line:
+    url = urlsplit(row["url"])
     return Line(
         at=rfc3339(row["at"]),
         delivery_id=typeid("whd", row["id"]),
         merchant_id=typeid("mer", row["merchant_id"]),
         endpoint_id=typeid("whe", row["endpoint_id"]),
-        host=urlsplit(row["url"]).netloc,
+        host=url.netloc,
+        path=url.path + ("?…" if url.query else ""),
         event_id=typeid("evt", row["event_id"]),
         event_type=row["event_type"],
         status=row["status"],

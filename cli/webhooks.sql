@@ -50,13 +50,30 @@ SELECT merchant_id, livemode FROM webhook_deliveries WHERE id = %(id)s;
 
 -- name: merchant_of_event
 -- The key of events begins with their merchants: one look into its index for each of these, however
--- many events there are.
+-- many events there are, or for the one that is named.
 SELECT event.merchant_id
   FROM merchants AS m
        CROSS JOIN LATERAL (
            SELECT * FROM events AS e WHERE e.merchant_id = m.id AND e.id = %(id)s
            OFFSET 0) AS event
+ WHERE %(merchant_id)s::uuid IS NULL OR m.id = %(merchant_id)s
  LIMIT 1;
+
+-- name: receivers
+-- The endpoints to which an event that was on the bus could still go, each with what it wants.
+SELECT event.type, event.payload -> 'data' -> 'object' ->> 'id' AS object_id, endpoint.id,
+       coalesce(endpoint.wanted_types, endpoint.event_types) AS wanted_types,
+       coalesce(endpoint.wanted_since,
+                array_fill(endpoint.created_at, ARRAY[cardinality(endpoint.event_types)])) AS wanted_since
+  FROM events AS event
+  JOIN webhook_endpoints AS endpoint
+       ON endpoint.merchant_id = event.merchant_id AND endpoint.livemode = event.livemode
+       AND endpoint.enabled
+  LEFT JOIN webhook_deliveries AS delivery
+       ON delivery.event_id = event.id AND delivery.endpoint_id = endpoint.id
+       AND delivery.merchant_id = event.merchant_id
+ WHERE event.merchant_id = %(merchant_id)s AND event.id = %(id)s
+   AND coalesce(delivery.status, 'failed') = 'failed';
 
 -- name: relay_again
 -- As if it had never been there, so that it is looked after anew; one that waits there, waits.

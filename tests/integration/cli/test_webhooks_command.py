@@ -46,6 +46,15 @@ class Merchant:
     def endpoint_id(self) -> str:
         return typeid("whe", self.endpoint)
 
+    def add_endpoint(self, event_type: str) -> None:
+        self.connection.execute(
+            "INSERT INTO webhook_endpoints (merchant_id, id, livemode, url, event_types,"
+            " secret_encrypted, api_version, created_at, updated_at)"
+            " SELECT merchant_id, gen_random_uuid(), livemode, url, ARRAY[%s], secret_encrypted,"
+            " api_version, created_at, updated_at FROM webhook_endpoints WHERE id = %s",
+            [event_type, self.endpoint],
+        )
+
     def event(self) -> uuid.UUID:
         event_id = IDS.new()
         self.connection.execute(
@@ -246,7 +255,7 @@ def test_people_see_a_line_for_each(
         (line,) = read(process, 1)
     words = line.split()
     assert words[1:] == [
-        *(merchant.public_id, "payment.captured", "shop.example:8443"),
+        *(merchant.public_id, "payment.captured", "shop.example:8443/hooks?…"),
         *("#1", "503", "17", "ms"),
     ]
     assert "\x1b" not in line
@@ -295,8 +304,10 @@ def test_an_event_that_got_lost_is_put_on_the_bus_again(
     merchant.connection.execute("UPDATE events SET relays = 5, lost = true WHERE id = %s", [event])
     given = typeid("evt", event)
     done = command.run("webhooks", "resend", given)
-    assert done.stdout == f"{given} is sent to all endpoints that wanted it and have not got it.\n"
-    assert command.json("webhooks", "resend", given) == {"event_id": given}
+    assert done.stdout == f"{given} is sent to 1 endpoint that wanted it and has not got it.\n"
+    merchant.add_endpoint("payment.*")
+    merchant.add_endpoint("refund.*")
+    assert command.json("webhooks", "resend", given) == {"event_id": given, "endpoints": 2}
     rows = merchant.connection.execute(
         "SELECT e.relays, e.lost, o.payload = e.payload::jsonb"
         "  FROM (SELECT id, payload::jsonb FROM outbox) AS o JOIN events AS e USING (id)"
@@ -307,6 +318,66 @@ def test_an_event_that_got_lost_is_put_on_the_bus_again(
     assert audited(merchant, "event") == [("resent", *OPERATOR)] * 2
 
 
+@pytest.mark.parametrize(
+    ("change", "endpoints"),
+    [
+        ("UPDATE webhook_deliveries SET status = 'delivered'", 0),
+        ("UPDATE webhook_deliveries SET status = 'pending'", 0),
+        ("UPDATE webhook_deliveries SET status = 'failed'", 1),
+        ("UPDATE webhook_endpoints SET enabled = false", 0),
+        ("UPDATE webhook_endpoints SET event_types = '{refund.*}'", 0),
+        ("UPDATE webhook_endpoints SET created_at = created_at + interval '1 hour'", 0),
+        ("UPDATE events SET type = 'merchant.api_key_created'", 0),
+        ("UPDATE events SET type = 'webhook_endpoint.test'", 0),
+    ],
+)
+def test_an_event_that_nobody_lacks_is_not_put_on_the_bus(
+    command: Command, merchant: Merchant, change: str, endpoints: int
+) -> None:
+    merchant.delivery("failed", 500)
+    given = command.json("webhooks", "list")[0]["event_id"]
+    merchant.connection.execute(change.encode())
+    if change.startswith(("UPDATE webhook_endpoints", "UPDATE events")):
+        merchant.connection.execute("DELETE FROM webhook_deliveries")
+    if not endpoints:
+        done = command.run("webhooks", "resend", given)
+        said = f"No endpoint is left that wanted {given} and has not got it: nothing is sent.\n"
+        assert (done.returncode, done.stdout) == (0, said)
+    assert command.json("webhooks", "resend", given) == {"event_id": given, "endpoints": endpoints}
+    row = merchant.connection.execute("SELECT count(*) FROM outbox WHERE type LIKE 'payment.%'")
+    assert row.fetchone() == (endpoints,)
+    assert len(audited(merchant, "event")) == endpoints
+
+
+def test_a_test_event_is_put_on_the_bus_for_its_endpoint_alone(
+    command: Command, merchant: Merchant
+) -> None:
+    merchant.add_endpoint("*")
+    event = merchant.event()
+    merchant.connection.execute(
+        "UPDATE events SET type = 'webhook_endpoint.test', payload = %s WHERE id = %s",
+        [json.dumps({"data": {"object": {"id": merchant.endpoint_id}}}), event],
+    )
+    given = typeid("evt", event)
+    assert command.json("webhooks", "resend", given) == {"event_id": given, "endpoints": 1}
+
+
+def test_endpoints_at_one_host_are_told_apart(command: Command, merchant: Merchant) -> None:
+    long = f"https://shop.example/{'a' * 30}/{'b' * 30}/last/"
+    for url in ("https://shop.example/one", "https://shop.example/two?token=secret", long):
+        merchant.connection.execute("UPDATE webhook_endpoints SET url = %s", [url])
+        merchant.delivery("failed", 500)
+        (line,) = command.json("webhooks", "list", "--limit=1")
+        shown = command.run("webhooks", "list", "--limit=1").stdout.split()
+        assert line["host"] == "shop.example"
+        assert "secret" not in json.dumps([line, shown])
+        assert {
+            "https://shop.example/one": "shop.example/one",
+            "https://shop.example/two?token=secret": "shop.example/two?…",
+            long: "shop.example/aaaaaaaaaaa…bbbbbbbbbbbbbbbbbb/last",
+        }[url] in shown
+
+
 def test_an_event_is_found_among_those_of_its_merchant(
     command: Command, merchant: Merchant, new_merchant: Callable[[], Merchant]
 ) -> None:
@@ -314,7 +385,8 @@ def test_an_event_is_found_among_those_of_its_merchant(
     arguments = ("webhooks", "resend", typeid("evt", event), "--merchant")
     assert "There is no event" in command.refused(*arguments, other.public_id)
     assert audited(merchant, "event") == []
-    assert command.json(*arguments, merchant.public_id) == {"event_id": typeid("evt", event)}
+    done = command.json(*arguments, merchant.public_id)
+    assert done == {"event_id": typeid("evt", event), "endpoints": 1}
     assert audited(merchant, "event") == [("resent", *OPERATOR)]
 
 
@@ -359,13 +431,13 @@ NOWHERE = "01k8nkrkaye008000000000003"
     [
         (["list", "--endpoint=whd_1"], "is no webhook endpoint's id"),
         (["list", "--since=soon"], "is no length of time"),
-        (["list", "--merchant=x"], "is no merchant's id"),
-        (["resend"], "Give a delivery, or --endpoint with --failed"),
-        (["resend", "--endpoint=whe_1"], "Give a delivery, or --endpoint with --failed"),
-        (["resend", "whd_1", "--failed"], "Give a delivery, or --endpoint with --failed"),
+        (["list", "--merchant=mer_x"], "is no merchant's id: that is mer_ and 26 letters"),
+        (["resend"], "`paywright webhooks resend evt_…`"),
+        (["resend", "--endpoint=whe_1"], "Give a delivery, an event, or --endpoint with --failed"),
+        (["resend", "whd_1", "--failed"], "Give a delivery, an event, or --endpoint with --fail"),
         (["resend", "whd_1"], "is no delivery's id"),
         (["resend", f"whd_{NOWHERE}"], "There is no delivery"),
-        (["resend", "evt_1"], "is no event's id"),
+        (["resend", "evt_1"], "is no event's id: that is evt_ and 26 letters"),
         (["resend", f"evt_{NOWHERE}"], "There is no event"),
         (["resend", f"evt_{NOWHERE}", "--merchant=mer_1"], "is no merchant's id"),
         (["resend", f"whd_{NOWHERE}", f"--merchant=mer_{NOWHERE}"], "goes with an event"),

@@ -57,6 +57,16 @@ def test_a_dead_letter_queue_that_is_away_says_so(
     away._client.close()
 
 
+def test_a_dead_letter_queue_that_refuses_says_so(
+    sqs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    nowhere = DeadLetters(f"{sqs.meta.endpoint_url}/000000000000/no-such-queue", sqs)
+    assert not nowhere.put(DeadLetter("{}", "UNREADABLE", "no event"))
+    (record,) = caplog.records
+    assert record.message == "The dead-letter queue refuses; trying again later"
+    assert "NonExistentQueue" in vars(record)["reason"]
+
+
 def test_dead_letters_wait_while_their_queue_is_away(
     merchant: Merchant, receiver: Receiver
 ) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from uuid import UUID
 
 from paywright.event import EventType
+from paywright.ids import uuid_floor
 
 TEST_EVENT = EventType.ENDPOINT_TEST
 """An event about an endpoint that goes to that one alone, whatever it wants."""
@@ -15,6 +17,9 @@ EVENT_TYPES = tuple(each for each in EventType if each not in _NOT_ASKED_FOR)
 """All that there are for those who ask for them; a new API key is told to people only."""
 
 MAX_FILTERS = 50
+
+_CLOCKS_DIFFER = timedelta(seconds=1)
+"""By so much at most: an event is not missed that was made right after its endpoint."""
 
 
 class NoSuchEvents(ValueError):
@@ -44,6 +49,17 @@ def wanted_since(
                 if wants((wide,), narrow):
                     since[narrow] = min(moment, since.get(narrow, moment))
     return since
+
+
+def wanted_then(wanted: Iterable[tuple[str, datetime]], event_id: UUID, event_type: str) -> bool:
+    """Is an event wanted by its type, and was it when it was made?
+
+    `wanted` are an endpoint's filters, each since when; an event's id has its time in it.
+    """
+    return wants(
+        (pattern for pattern, since in wanted if event_id >= uuid_floor(since - _CLOCKS_DIFFER)),
+        event_type,
+    )
 
 
 def check_filter(pattern: str) -> str:

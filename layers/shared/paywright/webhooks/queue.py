@@ -33,7 +33,7 @@ class DeadLetters:
         self._given_client = client
 
     def put(self, letter: DeadLetter) -> bool:
-        """Put a message there; False, which the log tells of, where the queue is away."""
+        """Put a message there; False where the queue is away or refuses, which the log tells of."""
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see _client
 
         told = {
@@ -49,8 +49,10 @@ class DeadLetters:
                 QueueUrl=self._url, MessageBody=letter.body, MessageAttributes=attributes
             )
         except (BotoCoreError, ClientError) as error:
+            refuses = isinstance(error, ClientError)
             get_logger().warning(
-                "The dead-letter queue is away; trying again later", extra={"reason": str(error)}
+                f"The dead-letter queue {'refuses' if refuses else 'is away'}; trying again later",
+                extra={"queue": self._url, "reason": str(error)},
             )
             return False
         return True

@@ -14,11 +14,11 @@ from paywright import db
 from paywright.clock import Clock
 from paywright.db.connection import Row, with_retries
 from paywright.event import EventType
-from paywright.ids import IdSource, typeid, uuid_floor
+from paywright.ids import IdSource, typeid
 from paywright.observability import get_logger
 from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
 from paywright.webhooks.disabled import disabled_event
-from paywright.webhooks.filters import wants
+from paywright.webhooks.filters import wanted_then
 from paywright.webhooks.health import (
     BROKEN_AFTER,
     FAILING_REASON,
@@ -37,9 +37,6 @@ _QUERIES = db.load(__file__)
 
 _NO_TEXT = (psycopg.DataError, UnicodeEncodeError)
 """What is raised for text that is none to the database."""
-
-_CLOCKS_DIFFER = timedelta(seconds=1)
-"""By so much at most: an event is not missed that was made right after its endpoint."""
 
 _NOT_KEPT = "the event is kept no longer"
 _NOT_WANTED = "no longer wanted: other event_types were set, or the endpoint was disabled meanwhile"
@@ -279,10 +276,7 @@ def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
 def _wants(endpoint: Mapping[str, Any], event_id: UUID, event_type: str) -> bool:
     """Whether it wants such events, and did when this one was made."""
     wanted = zip(endpoint["wanted_types"], endpoint["wanted_since"], strict=True)
-    return wants(
-        (pattern for pattern, since in wanted if event_id >= uuid_floor(since - _CLOCKS_DIFFER)),
-        event_type,
-    )
+    return wanted_then(wanted, event_id, event_type)
 
 
 def _why_in_vain(row: Row) -> str | None:
