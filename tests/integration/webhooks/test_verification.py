@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -22,8 +18,8 @@ from paywright.webhooks.endpoints import Endpoints
 from paywright.webhooks.secrets import new_secret
 from paywright.webhooks.sender import Answer, Sender
 from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.verifying_receiver import query_for, verifying_receiver
 
-_PROGRAM = Path(__file__).with_name("verifying_receiver.py")
 BODY = b'{"id":"evt_1",  "name":"Zo\xc3\xab"}'
 
 UrlFor = Callable[[str], str]
@@ -32,13 +28,8 @@ UrlFor = Callable[[str], str]
 @pytest.fixture(scope="module")
 def url_for() -> Iterator[UrlFor]:
     """The URL at which the receiver believes in a secret."""
-    with subprocess.Popen(
-        [sys.executable, str(_PROGRAM)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        port = int(process.stdout.readline())
-        yield lambda secret: f"http://127.0.0.1:{port}/?secret={quote(secret, safe='')}"
-        process.terminate()
+    with verifying_receiver() as address:
+        yield lambda secret: address + query_for(secret)
 
 
 @pytest.fixture
