@@ -73,6 +73,7 @@ def test_retry_after_makes_a_delay_longer_up_to_15_minutes_and_never_shorter() -
         ("nan", None),
         ("inf", None),
         ("invalid", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
         ("", None),
         (None, None),
     ],

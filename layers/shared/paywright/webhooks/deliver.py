@@ -7,10 +7,9 @@ is slow, broken, or being sent to elsewhere already, is left to that function as
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -19,20 +18,12 @@ from uuid import UUID
 
 from paywright.clock import Clock
 from paywright.observability import get_logger
-from paywright.webhooks.deliveries import (
-    Delivery,
-    Endpoint,
-    Outcome,
-    Post,
-    attempt,
-    judge,
-    parked,
-    tell_of,
-)
+from paywright.webhooks.attempts import Attempt, Jitter, Ways, jitter
+from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post, parked
 from paywright.webhooks.health import SLOW_MS
 from paywright.webhooks.message import Event, Message, Poison, event_of
 from paywright.webhooks.queue import DeadLetter
-from paywright.webhooks.sender import Answer
+from paywright.webhooks.recording import record
 
 MAX_AT_ONCE = 32
 PATIENCE_S = SLOW_MS / 1000
@@ -41,13 +32,6 @@ PATIENCE_S = SLOW_MS / 1000
 _FOR_A_PLACE_S, _LOOK_EVERY_S = 0.1, 0.02
 _GRACE_S = 5.0
 """After the function's time, until what it has not told of is due again: it is gone."""
-
-Jitter = Callable[[], float]
-
-
-def jitter() -> float:
-    """Between -1 and 1."""
-    return random.uniform(-1, 1)  # noqa: S311 - no secret
 
 
 class DeliveryStore(Protocol):
@@ -107,6 +91,7 @@ def deliver_batch(
     """
     # One may come twice: the bus, too, delivers at least once. For two endpoints it is two.
     events: dict[tuple[UUID, UUID | None], Event] = {}
+    carried: dict[UUID, list[Message]] = {}
     undone = []
     for message in messages:
         try:
@@ -116,6 +101,7 @@ def deliver_batch(
                 undone.append(message)
         else:
             events[event.id, event.endpoint_id] = event
+            carried.setdefault(event.id, []).append(message)
     planned = means.store.plan(list(events.values()))
     if planned:
         sending = _Sending(means, time_left_s)
@@ -124,6 +110,7 @@ def deliver_batch(
             sending.end()
         finally:
             sending.leave()
+        undone += [message for each in sending.refused for message in carried[each]]
     return undone
 
 
@@ -142,8 +129,11 @@ class _Sending:
         self._began = time.monotonic()
         self._time_left_s = time_left_s
         self._admitted: set[UUID] = set()
-        self._futures: dict[Delivery, Future[Answer]] = {}
+        self._attempts: list[Attempt] = []
+        self._ways = Ways(means.sender, means.clock, means.wall, means.jitter)
         self._waiting: list[Delivery] = []
+        self.refused: set[UUID] = set()
+        """Events of which something could not be recorded."""
 
     def begin(self, planned: Sequence[Delivery]) -> None:
         """Send what may be sent now; the rest has to wait.
@@ -164,28 +154,28 @@ class _Sending:
 
     def end(self) -> None:
         """Wait for answers, and record: at once what is known after a moment, then the rest."""
-        self._wait(self._futures, PATIENCE_S)
-        hanging = {each: future for each, future in self._futures.items() if not _is_over(future)}
-        endpoints = {each.endpoint.id: each.endpoint for each in hanging}
+        self._wait(self._attempts, PATIENCE_S)
+        over, hanging = list[Attempt](), list[Attempt]()
+        for each in self._attempts:
+            (over if _is_over(each) else hanging).append(each)
+        endpoints = {each.delivery.endpoint.id: each.delivery.endpoint for each in hanging}
         now = self._means.clock.now()
         # All of an event's deliveries are known from here on, should this environment be killed.
         gone_at = now + timedelta(seconds=self._time_left_s + _GRACE_S)
         self._record(
             [
                 *(parked(each, now) for each in self._waiting),
-                *(parked(each, gone_at) for each in hanging),
-                *self._outcomes(
-                    {each: f for each, f in self._futures.items() if each not in hanging}
-                ),
+                *(parked(each.delivery, gone_at) for each in hanging),
+                *(each.outcome() for each in over),
             ],
-            endpoints.values(),
+            list(endpoints.values()),
         )
         if hanging:
             kept = endpoints.keys() | {each.merchant_id for each in endpoints.values()}
             self._means.places.leave(self._admitted - kept)
             self._admitted &= kept
             self._wait(hanging, self._time_left_s)
-            self._record(self._outcomes(hanging))
+            self._record([each.outcome() for each in hanging])
 
     def leave(self) -> None:
         """Nothing is being sent any more."""
@@ -195,45 +185,28 @@ class _Sending:
         """Begin those whose endpoints have a place, as their merchants do; return the others."""
         merchants = {each.endpoint.merchant_id for each in wanted}
         granted = self._means.places.take(dict.fromkeys(merchants, True) | dict(proven))
-        sender, wall = self._means.sender, self._means.wall
         refused = []
         for each in wanted:
             needed = {each.endpoint.id, each.endpoint.merchant_id}
             if needed <= granted:
                 self._admitted |= needed
-                self._futures[each] = _pool().submit(attempt, each, sender, wall)
+                self._attempts.append(Attempt(each, self._ways, _pool()))
             else:
                 refused.append(each)
         self._means.places.leave(granted - self._admitted)  # one without the other
         return refused
 
-    def _wait(self, futures: Mapping[Delivery, Future[Answer]], until_s: float) -> None:
+    def _wait(self, attempts: Iterable[Attempt], until_s: float) -> None:
         left_s = min(until_s, self._time_left_s) - (time.monotonic() - self._began)
-        wait(futures.values(), timeout=max(left_s, 0))
+        wait([each.future for each in attempts], timeout=max(left_s, 0))
 
-    def _record(self, outcomes: list[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
-        self._means.store.record(outcomes, hanging)
-        for outcome in outcomes:
-            tell_of(outcome)
-
-    def _outcomes(self, futures: Mapping[Delivery, Future[Answer]]) -> list[Outcome]:
-        now, wall_now = self._means.clock.now(), self._means.wall.now()
-        elapsed_ms = round((time.monotonic() - self._began) * 1000)
-        outcomes = []
-        for delivery, future in futures.items():
-            if future.cancelled():
-                outcomes.append(parked(delivery, now))
-                continue
-            answer = Answer(None, "no answer in time", duration_ms=elapsed_ms)
-            if future.done():  # the function's own time may end before that of a request
-                answer = future.result()
-            jitter = self._means.jitter()
-            outcomes.append(judge(delivery, answer, at=now, wall_now=wall_now, jitter=jitter))
-        return outcomes
+    def _record(self, outcomes: list[Outcome], hanging: Sequence[Endpoint] = ()) -> None:
+        refused = record(self._means.store, outcomes, hanging)
+        self.refused |= {each.delivery.event.id for each in refused}
 
 
-def _is_over(future: Future[Answer]) -> bool:
-    return future.done() or future.cancel()  # what has not begun will not
+def _is_over(attempt: Attempt) -> bool:
+    return attempt.future.done() or attempt.future.cancel()  # what has not begun will not
 
 
 @cache

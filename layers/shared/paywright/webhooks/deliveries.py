@@ -8,9 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 from uuid import UUID
 
-from paywright.clock import Clock
 from paywright.observability import get_logger, tell
-from paywright.webhooks import signing
 from paywright.webhooks.health import GONE, Health
 from paywright.webhooks.message import Event
 from paywright.webhooks.retries import delay_s, parse_retry_after
@@ -113,13 +111,6 @@ class Post(Protocol):
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body and return the answer; never raises."""
         ...
-
-
-def attempt(delivery: Delivery, sender: Post, wall: Clock) -> Answer:
-    """Send it, signed as of this moment of `wall`."""
-    event, endpoint = delivery.event, delivery.endpoint
-    headers = signing.headers(endpoint.secrets, event.public_id, wall.now(), event.payload)
-    return sender.post(endpoint.url, headers, event.payload)
 
 
 def judge(

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Protocol
 from uuid import UUID
 
 from paywright.clock import Clock
 from paywright.ids import typeid
-from paywright.webhooks.deliver import PATIENCE_S, Graveyard, Jitter, jitter
-from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post, attempt, judge, tell_of
+from paywright.webhooks.attempts import Attempt, Jitter, Ways, jitter
+from paywright.webhooks.deliver import PATIENCE_S, Graveyard
+from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post
 from paywright.webhooks.message import body_for
 from paywright.webhooks.queue import DeadLetter
+from paywright.webhooks.recording import record
 from paywright.webhooks.retries import MAX_ATTEMPTS
-from paywright.webhooks.sender import Answer
 from paywright.webhooks.store import Due
 
 AT_ONCE = 64
@@ -59,7 +60,7 @@ class DueStore(Protocol):
         """What is due."""
         ...
 
-    def record(self, outcomes: list[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
         """Keep what came of deliveries, and which endpoints have not answered in time."""
         ...
 
@@ -86,13 +87,10 @@ class DueDeliveries:
         jitter: Jitter = jitter,
     ) -> None:
         self._store = store
-        self._sender = sender
         self._dead_letters = dead_letters
-        self._clock = clock
-        self._wall = wall
-        self._jitter = jitter
+        self._ways = Ways(sender, clock, wall, jitter)
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="due")
-        self._under_way: dict[UUID, tuple[Delivery, Future[Answer], float]] = {}
+        self._under_way: dict[UUID, Attempt] = {}
         self._unrecorded: list[Outcome] = []
         self._hang: set[UUID] = (
             set()
@@ -125,7 +123,7 @@ class DueDeliveries:
         if not self._under_way:
             time.sleep(wait_s)
             return
-        futures = [future for _, future, _ in self._under_way.values()]
+        futures = [each.future for each in self._under_way.values()]
         done, _ = wait(futures, timeout=wait_s, return_when=FIRST_COMPLETED)
         if done:  # there is room again, and perhaps more to send
             self._look_at = min(self._look_at, time.monotonic() + BREATH_S)
@@ -133,15 +131,13 @@ class DueDeliveries:
 
     def finish(self, within_s: float) -> None:
         """Wait for what is under way and record it; nothing new is begun."""
-        wait([future for _, future, _ in self._under_way.values()], timeout=within_s)
+        wait([each.future for each in self._under_way.values()], timeout=within_s)
         self._record()
 
     def _begin(self) -> bool:
-        busy = Counter(delivery.endpoint.id for delivery, *_ in self._under_way.values())
-        ill = sum(
-            each.endpoint.health.is_ill or each.endpoint.id in self._hang
-            for each, *_ in self._under_way.values()
-        )
+        sent_to = [each.delivery.endpoint for each in self._under_way.values()]
+        busy = Counter(endpoint.id for endpoint in sent_to)
+        ill = sum(endpoint.health.is_ill or endpoint.id in self._hang for endpoint in sent_to)
         found = self._store.take(
             limit=AT_ONCE - len(self._under_way),
             for_the_ill=max(FOR_THE_ILL - ill, 0),
@@ -154,36 +150,26 @@ class DueDeliveries:
             if due.reason is not None:
                 self._bury(delivery, due.reason)
             elif delivery.id not in self._under_way:  # a clock that was moved ends leases
-                future = self._pool.submit(attempt, delivery, self._sender, self._wall)
-                self._under_way[delivery.id] = (delivery, future, time.monotonic())
+                self._under_way[delivery.id] = Attempt(delivery, self._ways, self._pool)
         return bool(found)
 
     def _record(self) -> None:
         if self._unrecorded:  # perhaps it was, and the answer got lost: the very same once more
             self._tell([])
-        now, wall_now = self._clock.now(), self._wall.now()
-        for id_, (delivery, future, began) in list(self._under_way.items()):
-            late_s = time.monotonic() - began
-            if future.done():
-                answer = future.result()
-            elif late_s > _GIVE_UP_S:
-                answer = Answer(None, "no answer in time", duration_ms=round(late_s * 1000))
-            else:
-                continue
-            outcome = judge(delivery, answer, at=now, wall_now=wall_now, jitter=self._jitter())
-            self._unrecorded.append(outcome)
-            del self._under_way[id_]
+        for id_, attempt in list(self._under_way.items()):
+            if attempt.future.done() or attempt.lasts_s() > _GIVE_UP_S:
+                del self._under_way[id_]
+                self._unrecorded.append(attempt.outcome())
         hanging = self._begin_to_hang()
         if self._unrecorded or hanging:
             self._tell(hanging)
 
     def _tell(self, hanging: list[Endpoint]) -> None:
-        self._store.record(self._unrecorded, hanging)
+        refused = record(self._store, self._unrecorded, hanging)  # these are due again by and by
         self._hang |= {endpoint.id for endpoint in hanging}
         recorded, self._unrecorded = self._unrecorded, []
         for outcome in recorded:
-            tell_of(outcome)
-            if outcome.is_exhausted:
+            if outcome.is_exhausted and outcome not in refused:
                 self._bury(outcome.delivery, outcome.reason)
 
     def _begin_to_hang(self) -> list[Endpoint]:
@@ -191,11 +177,10 @@ class DueDeliveries:
 
         Their answers come too late to say so: they would take all there is until then.
         """
-        began_by = time.monotonic() - PATIENCE_S
         late = {
-            each.endpoint.id: each.endpoint
-            for each, _, began in self._under_way.values()
-            if began < began_by
+            each.delivery.endpoint.id: each.delivery.endpoint
+            for each in self._under_way.values()
+            if each.lasts_s() > PATIENCE_S
         }
         self._hang &= late.keys()
         return [

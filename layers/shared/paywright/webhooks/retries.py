@@ -40,7 +40,7 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     except ValueError:
         try:
             moment = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):  # the latter where a number is longer than any year
             return None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)
