@@ -25,7 +25,7 @@ _PIECE_BYTES = 64 * 1024
 _LONGEST_LINE = 1024
 _SWITCHING_PROTOCOLS = 101
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [^\n]*)?\r?(?:\n|\Z)")
-_HEAD_END = re.compile(rb"\r?\n\r?\n")
+_HEAD_END, _END_BYTES = re.compile(rb"\r?\n\r?\n"), len(b"\r\n\r\n")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;|\Z)")
 _NO_STATUS_LINE = "it does not begin with HTTP/1.1 and a status"
@@ -133,20 +133,33 @@ def _read_head(incoming: _Incoming) -> _Head:
     """The head of the final answer; interim ones (RFC 9110, section 15.2) are left out."""
     taken = 0
     while True:
-        while (end := _HEAD_END.search(incoming.buffer)) is None:
-            if taken + len(incoming.buffer) > MAX_ANSWER_BYTES:
-                raise NotHttp(f"more than {MAX_ANSWER_BYTES // 1024} KB of headers")
-            if b"\n" in incoming.buffer:
-                _status_line(incoming.buffer)  # what is not HTTP may never end
-            if not incoming.more():
-                if incoming.buffer and not incoming.buffer.startswith(b"HTTP/"):
-                    raise NotHttp(_NO_STATUS_LINE)
-                raise Closed(is_silent=not taken and not incoming.buffer)
+        end = _end_of_head(incoming, taken)
         head = _head(bytes(incoming.buffer[: end.start()]))
         taken += end.end()
         del incoming.buffer[: end.end()]
         if head.status >= 200 or head.status == _SWITCHING_PROTOCOLS:
             return head
+
+
+def _end_of_head(incoming: _Incoming, taken: int) -> re.Match[bytes]:
+    """Where the next head ends, as soon as it has come; `taken` is what came before it.
+
+    What was searched is not searched again: of a head that comes byte by byte that would be 64 KB
+    for each of them.
+    """
+    searched, has_status = 0, False
+    while (end := _HEAD_END.search(incoming.buffer, max(searched - _END_BYTES + 1, 0))) is None:
+        if taken + len(incoming.buffer) > MAX_ANSWER_BYTES:
+            raise NotHttp(f"more than {MAX_ANSWER_BYTES // 1024} KB of headers")
+        if not has_status and incoming.buffer.find(b"\n", searched) >= 0:
+            _status_line(incoming.buffer)  # what is not HTTP may never end
+            has_status = True
+        searched = len(incoming.buffer)
+        if not incoming.more():
+            if incoming.buffer and not incoming.buffer.startswith(b"HTTP/"):
+                raise NotHttp(_NO_STATUS_LINE)
+            raise Closed(is_silent=not taken and not incoming.buffer)
+    return end
 
 
 def _head(text: bytes) -> _Head:
