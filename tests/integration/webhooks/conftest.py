@@ -175,6 +175,15 @@ class Merchant:
             "SELECT * FROM webhook_attempts WHERE merchant_id = %s ORDER BY delivery_id, number"
         )
 
+    def pauses_s(self) -> list[float]:
+        """From the end of each delivery's last attempt to the next."""
+        last = {each["delivery_id"]: each["duration_ms"] for each in self.attempts()}
+        return [
+            (each["next_retry_at"] - each["last_attempt_at"]).total_seconds()
+            - last[each["id"]] / 1000
+            for each in self.deliveries()
+        ]
+
     def waiting(self) -> list[dict[str, Any]]:
         return self._rows("SELECT * FROM webhook_waiting WHERE merchant_id = %s ORDER BY due_at")
 

@@ -30,7 +30,7 @@ class Given:
     status_code: int | None = 200
 
     @property
-    def at(self) -> datetime:
+    def ended_at(self) -> datetime:
         return NOW + timedelta(seconds=self.after_s)
 
 

@@ -49,7 +49,7 @@ class Attempt:
     def __init__(self, delivery: Delivery, ways: Ways, pool: ThreadPoolExecutor) -> None:
         self.delivery = delivery
         self._ways = ways
-        self._began = time.monotonic()
+        self._at, self._began = ways.clock.now(), time.monotonic()
         self.future: Future[Outcome] = pool.submit(self._make)
 
     def lasts_s(self) -> float:
@@ -67,6 +67,7 @@ class Attempt:
         event, endpoint = self.delivery.event, self.delivery.endpoint
         ways = self._ways
         try:
+            self._at, self._began = ways.clock.now(), time.monotonic()  # a thread became free
             now = ways.wall.now()
             headers = signing.headers(endpoint.secrets, event.public_id, now, event.payload)
             answer = ways.sender.post(endpoint.url, headers, event.payload)
@@ -91,7 +92,7 @@ class Attempt:
         return judge(
             self.delivery,
             answer,
-            at=ways.clock.now(),
+            at=self._at,
             wall_now=ways.wall.now(),
             jitter=ways.jitter(),
         )

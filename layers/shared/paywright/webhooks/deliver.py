@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -155,9 +155,7 @@ class _Sending:
     def end(self) -> None:
         """Wait for answers, and record: at once what is known after a moment, then the rest."""
         self._wait(self._attempts, PATIENCE_S)
-        over, hanging = list[Attempt](), list[Attempt]()
-        for each in self._attempts:
-            (over if _is_over(each) else hanging).append(each)
+        over, hanging = _split(self._attempts)
         endpoints = {each.delivery.endpoint.id: each.delivery.endpoint for each in hanging}
         now = self._means.clock.now()
         # All of an event's deliveries are known from here on, should this environment be killed.
@@ -174,7 +172,16 @@ class _Sending:
             kept = endpoints.keys() | {each.merchant_id for each in endpoints.values()}
             self._means.places.leave(self._admitted - kept)
             self._admitted &= kept
-            self._wait(hanging, self._time_left_s)
+            self._record_as_they_come(hanging)
+
+    def _record_as_they_come(self, hanging: list[Attempt]) -> None:
+        """An answer is no later on record because another endpoint hangs longer."""
+        while hanging and self._left_s(self._time_left_s) > 0:
+            self._wait(hanging, self._time_left_s, return_when=FIRST_COMPLETED)
+            over, hanging = _split(hanging)
+            if over:
+                self._record([each.outcome() for each in over])
+        if hanging:
             self._record([each.outcome() for each in hanging])
 
     def leave(self) -> None:
@@ -196,17 +203,28 @@ class _Sending:
         self._means.places.leave(granted - self._admitted)  # one without the other
         return refused
 
-    def _wait(self, attempts: Iterable[Attempt], until_s: float) -> None:
+    def _wait(
+        self, attempts: Iterable[Attempt], until_s: float, *, return_when: str = ALL_COMPLETED
+    ) -> None:
+        futures = [each.future for each in attempts]
+        wait(futures, timeout=self._left_s(until_s), return_when=return_when)
+
+    def _left_s(self, until_s: float) -> float:
         left_s = min(until_s, self._time_left_s) - (time.monotonic() - self._began)
-        wait([each.future for each in attempts], timeout=max(left_s, 0))
+        return max(left_s, 0.0)
 
     def _record(self, outcomes: list[Outcome], hanging: Sequence[Endpoint] = ()) -> None:
         refused = record(self._means.store, outcomes, hanging)
         self.refused |= {each.delivery.event.id for each in refused}
 
 
-def _is_over(attempt: Attempt) -> bool:
-    return attempt.future.done() or attempt.future.cancel()  # what has not begun will not
+def _split(attempts: Iterable[Attempt]) -> tuple[list[Attempt], list[Attempt]]:
+    """Those that are over, and those that are not; what has not begun will not."""
+    over, under_way = list[Attempt](), list[Attempt]()
+    for each in attempts:
+        is_over = each.future.done() or each.future.cancel()
+        (over if is_over else under_way).append(each)
+    return over, under_way
 
 
 @cache

@@ -49,8 +49,8 @@ class Delivery:
 class Outcome:
     """What is to be kept of a delivery: of an attempt, or without `answer` that it has to wait.
 
-    At `due_at` something is still to be done: the next attempt, or with a failed one the message
-    in the dead-letter queue.
+    `at` is when the attempt was made. At `due_at` something is still to be done: the next attempt,
+    or with a failed one the message in the dead-letter queue.
     """
 
     delivery: Delivery
@@ -90,6 +90,11 @@ class Outcome:
         return 0 if self.answer is None else self.answer.duration_ms
 
     @property
+    def ended_at(self) -> datetime:
+        """When it was known what came of the attempt."""
+        return self.at + timedelta(milliseconds=self.duration_ms)
+
+    @property
     def reason(self) -> str:
         """Why the attempt was none that the receiver has."""
         return reason_of(self.answer.error if self.answer else None, self.status_code)
@@ -116,16 +121,20 @@ class Post(Protocol):
 def judge(
     delivery: Delivery, answer: Answer, *, at: datetime, wall_now: datetime, jitter: float
 ) -> Outcome:
-    """What an answer means: delivered, tried again at a time, or failed for good."""
+    """What an answer means: delivered, tried again at a time, or failed for good.
+
+    The attempt was made at `at`; delays count from its end, which is `wall_now` on that clock.
+    """
     if answer.status is not None and 200 <= answer.status <= 299:
         return Outcome(delivery, "delivered", answer, at, None)
     if answer.status == GONE:
         return Outcome(delivery, "failed", answer, at, None)
     asked_s = parse_retry_after(answer.retry_after, wall_now)
     retry_s = delay_s(delivery.tries + 1, asked_s, jitter)
+    ended_at = at + timedelta(milliseconds=answer.duration_ms)
     if retry_s is None:
-        return Outcome(delivery, "failed", answer, at, at + _BURIED_WITHIN)
-    return Outcome(delivery, "pending", answer, at, at + timedelta(seconds=retry_s))
+        return Outcome(delivery, "failed", answer, at, ended_at + _BURIED_WITHIN)
+    return Outcome(delivery, "pending", answer, at, ended_at + timedelta(seconds=retry_s))
 
 
 def parked(delivery: Delivery, at: datetime) -> Outcome:

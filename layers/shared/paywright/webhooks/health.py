@@ -64,8 +64,8 @@ class Result(Protocol):
     """What came of one attempt."""
 
     @property
-    def at(self) -> datetime:
-        """When."""
+    def ended_at(self) -> datetime:
+        """When that was known."""
         ...
 
     @property
@@ -100,7 +100,7 @@ class Seen:
 
 def seen(results: Iterable[Result]) -> Seen:
     """What one endpoint's attempts say of it, at least one of them."""
-    ordered = sorted(results, key=lambda result: result.at)
+    ordered = sorted(results, key=lambda result: result.ended_at)
     assert ordered, "nothing says nothing"
     succeeded, failing = False, list[Result]()
     for result in ordered:
@@ -109,10 +109,10 @@ def seen(results: Iterable[Result]) -> Seen:
         else:
             failing.append(result)
     return Seen(
-        at=ordered[-1].at,
+        at=ordered[-1].ended_at,
         succeeded=succeeded,
         failures=len(failing),
-        failing_since=failing[0].at if failing else None,
+        failing_since=failing[0].ended_at if failing else None,
         slow=any(result.duration_ms > SLOW_MS for result in ordered),
     )
 
@@ -139,6 +139,6 @@ def reason_to_disable(health: Health, results: Iterable[Result]) -> str | None:
         return GONE_REASON
     if health.failing_since is None or not latest or any(result.succeeded for result in latest):
         return None
-    lasted = max(result.at for result in latest) - health.failing_since
+    lasted = max(result.ended_at for result in latest) - health.failing_since
     often = health.failures + len(latest) >= BROKEN_AFTER
     return FAILING_REASON if often and lasted >= DISABLED_AFTER else None
