@@ -103,7 +103,7 @@ class _Connection(asyncio.Protocol):
         self._body += body
 
     def on_message_complete(self) -> None:
-        if self._path == HANGING.encode():
+        if self._path.startswith(HANGING.encode()):
             self._inbox.hang()
             return
         self._inbox.keep(self._body)

@@ -17,15 +17,17 @@ from tests.bench.figures import percentile, ratio
 from tests.bench.payment_load import Job, send
 from tests.bench.payment_system import System, started
 from tests.bench.runs import Run
+from tests.bench.webhook_attack import attacking
 from tests.bench.webhook_receiver import GOOD, HANGING, Received, Receivers, receivers
 
 BENCH = "webhooks"
 IDLE = "event to first attempt, idle system, p50"
 BASE = "100 a second to 99 merchants, p95"
 BESIDE = "the same, one more endpoint hanging with 5,000 events waiting, p95"
+ATTACKED = "the same, six merchants giving endpoints that hang ever new URLs, p95"
 RATE = "deliveries beside 300 authorizations a second"
 BEHIND = "of these not delivered when the load ends"
-_MERCHANTS, _WAITING = 99, 5_000
+_MERCHANTS, _ATTACKERS, _WAITING = 99, 6, 5_000
 _UNDER_WAY = 50  # hang at most, and are recorded when they have
 _PINGS, _PAUSE_S = 20, 0.15
 _STEADY_PER_S, _FAIR_PER_S, _CLIENTS = 300.0, 100.0, 32
@@ -50,6 +52,8 @@ class _Bench:
     good: Job
     bad: tuple[str, str]
     """The payer whose endpoint hangs."""
+    attackers: list[str]
+    """API keys."""
 
     def add(self, what: str, unit: str, value: float) -> None:
         self.run.figures.add(BENCH, what, unit, systems.EMULATOR, value)
@@ -75,12 +79,13 @@ def measure(run: Run) -> None:
     """Start everything once; in every round each of the loads."""
     run.say("webhooks: starting the whole system")
     with receivers() as receiving, started(run.folder / "home") as system:
-        payers = system.payers(_MERCHANTS + 1)
+        payers = system.payers(_MERCHANTS + 1 + _ATTACKERS)
         with psycopg.connect(system.urls.database_url, autocommit=True) as connection:
             connection.execute("UPDATE webhook_endpoints SET url = %s", [receiving.url(GOOD)])
         url = system.urls.gateway_url
-        good = Job(url, payers[1:], _CLIENTS, run.seconds, _STEADY_PER_S)
-        bench = _Bench(run, system, receiving, good, payers[0])
+        good = Job(url, payers[1 + _ATTACKERS :], _CLIENTS, run.seconds, _STEADY_PER_S)
+        attackers = [api_key for api_key, _ in payers[1 : 1 + _ATTACKERS]]
+        bench = _Bench(run, system, receiving, good, payers[0], attackers)
         bench.execute(
             f"UPDATE webhook_endpoints SET url = '{receiving.url(HANGING)}'"
             f" WHERE merchant_id = {_OWN}"
@@ -92,6 +97,7 @@ def measure(run: Run) -> None:
             _idle(bench)
             _rate(bench)
             _fairness(bench)
+            _attacked(bench)
     _expect(run)
 
 
@@ -146,6 +152,15 @@ def _fairness(bench: _Bench) -> None:
     bench.execute(f"DELETE FROM webhook_waiting WHERE merchant_id = {_OWN}")
 
 
+def _attacked(bench: _Bench) -> None:
+    fair = replace(bench.good, per_s=_FAIR_PER_S, seconds=_FAIR_S)
+    with attacking(bench.good.url, bench.attackers, bench.receivers.url(HANGING)):
+        came = bench.loaded(fair)
+    bench.add(ATTACKED, "ms", percentile(came.delays_ms, 95))
+    bench.add("the same, the longest", "ms", max(came.delays_ms, default=0.0))
+    bench.add("requests that hung meanwhile", "", came.hung)
+
+
 def _until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _LIMIT_S
     while not holds():
@@ -163,3 +178,5 @@ def _expect(run: Run) -> None:
     expect("webhooks: at least 100 deliveries a second", median(RATE), "/s", at_least=100)
     slowed = ratio(median(BESIDE), median(BASE))
     expect("webhooks: one that hangs slows others at most 2 times", slowed, "×", at_most=2)
+    slowed = ratio(median(ATTACKED), median(BASE))
+    expect("webhooks: six that attack slow others at most 2 times", slowed, "×", at_most=2)

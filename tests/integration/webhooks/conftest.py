@@ -67,7 +67,7 @@ class Graves:
 
 @dataclass
 class Merchant:
-    """A merchant with a first endpoint at a receiver, and what delivers to it."""
+    """A merchant with a first endpoint, which has answered before, and what delivers to it."""
 
     owner: psycopg.Connection[Any]
     means: Means
@@ -86,12 +86,13 @@ class Merchant:
     def add_endpoint(
         self, url: str, *, event_types: list[str] | None = None, livemode: bool = False
     ) -> str:
-        """Its secret."""
+        """Its secret; it has answered before."""
         secret = new_secret()
         self.owner.execute(
             "INSERT INTO webhook_endpoints (merchant_id, id, livemode, url, event_types,"
-            " secret_encrypted, api_version, created_at, updated_at) VALUES (%s, %s, %s, %s, %s,"
-            " pgp_sym_encrypt(%s, %s, 'cipher-algo=aes256'), '2026-11-01', now(), now())",
+            " secret_encrypted, api_version, created_at, updated_at, answered_at) VALUES (%s, %s,"
+            " %s, %s, %s, pgp_sym_encrypt(%s, %s, 'cipher-algo=aes256'), '2026-11-01', now(),"
+            " now(), now())",
             [
                 self.id,
                 UuidSource(self.clock).new(),
@@ -315,7 +316,9 @@ def new_merchant(
             wall=SystemClock(),
             jitter=lambda: 0.0,
         )
-        return Merchant(owner, means, merchant_id, made.webhook_secret, clock, graves)
+        merchant = Merchant(owner, means, merchant_id, made.webhook_secret, clock, graves)
+        merchant.set_endpoint(answered_at=clock.now())
+        return merchant
 
     yield make
     owner.execute("DELETE FROM webhook_waiting")  # other tests' clocks are elsewhere

@@ -27,8 +27,30 @@ def test_what_is_not_answered_in_the_functions_time_is_left_to_the_next(
 ) -> None:
     receiver.replies.append(hang)
     assert merchant.deliver(merchant.message(), timeout_s=8, left_s=0.2) == []
-    assert len(merchant.waiting()) == 1
-    assert [delivery["last_error"] for delivery in merchant.deliveries()] == ["no answer in time"]
+    (waiting,) = merchant.waiting()
+    assert waiting["due_at"] <= merchant.clock.now()
+    assert [each["attempts"] for each in merchant.deliveries()] == [0], "it had no full attempt"
+    merchant.deliver_due()
+    assert [each["status_code"] for each in merchant.attempts()] == [200]
+    first, second = receiver.received
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+
+
+@pytest.mark.parametrize("is_soon", [True, False], ids=["by and by", "never"])
+def test_what_is_not_answered_soon_has_its_full_time_elsewhere(
+    merchant: Merchant, receiver: Receiver, is_soon: bool
+) -> None:
+    receiver.replies.extend([hang, status(200) if is_soon else hang])
+    merchant.deliver(merchant.message(), timeout_s=1.2)
+    assert merchant.endpoint()["slow"]
+    assert merchant.endpoint()["failures"] == 0
+    assert merchant.attempts() == []
+    merchant.deliver_due(timeout_s=0.5)
+    (delivery,), (attempt,) = merchant.deliveries(), merchant.attempts()
+    assert (delivery["status"], attempt["number"], attempt["error"]) == (
+        ("delivered", 1, None) if is_soon else ("pending", 1, "no answer within 0.5 s")
+    )
+    assert merchant.endpoint()["failures"] == (0 if is_soon else 1)
 
 
 def test_an_endpoint_that_hangs_holds_nothing_after_its_first_delivery(
@@ -41,9 +63,9 @@ def test_an_endpoint_that_hangs_holds_nothing_after_its_first_delivery(
     more = [merchant.message() for _ in range(20)]
     assert merchant.deliver(*more) == [], "their messages are done"
     assert len(receiver.received) == 1, "nobody waits for it here"
-    waiting = [each for each in merchant.deliveries() if each["attempts"] == 0]
-    assert len(waiting) == len(more)
-    assert {each["status"] for each in waiting} == {"pending"}
+    assert {(each["status"], each["attempts"]) for each in merchant.deliveries()} == {
+        ("pending", 0)
+    }
     assert len(merchant.waiting()) == 21
 
 

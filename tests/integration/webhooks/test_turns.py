@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL
+from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL, FOR_THE_NEW
 from tests.integration.webhooks.conftest import Merchant
 from tests.receivers import Receiver
 
@@ -18,16 +18,22 @@ def _take(
     *,
     limit: int = 64,
     for_the_ill: int = FOR_THE_ILL,
+    for_the_new: int = FOR_THE_NEW,
 ) -> list[Any]:
     return merchant.store.take(
-        limit=limit, for_the_ill=for_the_ill, at_once=AT_ONCE_EACH, busy=busy or {}, lease_s=60
+        limit=limit,
+        for_the_ill=for_the_ill,
+        for_the_new=for_the_new,
+        at_once=AT_ONCE_EACH,
+        busy=busy or {},
+        lease_s=60,
     )
 
 
 def test_an_endpoint_of_which_nothing_is_known_has_one_request_at_a_time(
     merchant: Merchant, receiver: Receiver
 ) -> None:
-    merchant.set_endpoint(slow=True)
+    merchant.set_endpoint(slow=True, answered_at=None)
     merchant.deliver(*[merchant.message() for _ in range(5)])
     found = _take(merchant)
     assert len(found) == 1
@@ -55,7 +61,7 @@ def test_those_that_fail_do_not_take_all_there_is(
 ) -> None:
     broken = [new_merchant(receiver.url) for _ in range(3)]
     for each in broken:
-        each.set_endpoint(slow=True)
+        each.set_endpoint(slow=True, answered_at=None)
         each.deliver(each.message())
     merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
     merchant.deliver(merchant.message())
@@ -83,7 +89,7 @@ def test_no_merchant_waits_behind_all_that_another_has(
     other.set_endpoint(slow=True)
     merchant.clock.advance(seconds=1)
     other.clock.advance(seconds=1)
-    other.deliver(other.message(), other.message())
+    other.deliver(*[other.message() for _ in range(3)])
     for each in (merchant, other):
         each.set_endpoint(slow=slow)
     taken = _take(merchant, limit=4, for_the_ill=4)

@@ -40,20 +40,23 @@ BROKEN = Health(answered_at=NOW, failing_since=NOW, failures=BROKEN_AFTER)
 
 
 @pytest.mark.parametrize(
-    ("health", "quick", "proven", "ill"),
+    ("health", "quick", "proven", "ill", "new"),
     [
-        (Health(), True, False, False),
-        (WELL, True, True, False),
-        (FAILING, True, False, True),
-        (BROKEN, False, False, True),
-        (Health(answered_at=NOW, failures=BROKEN_AFTER), True, True, False),
-        (Health(answered_at=NOW, slow=True), False, True, True),
+        (Health(), False, False, False, True),
+        (Health(failing_since=NOW, failures=1), False, False, True, False),
+        (Health(slow=True), False, False, True, False),
+        (WELL, True, True, False, False),
+        (FAILING, True, False, True, False),
+        (BROKEN, False, False, True, False),
+        (Health(answered_at=NOW, failures=BROKEN_AFTER), True, True, False, False),
+        (Health(answered_at=NOW, slow=True), False, True, True, False),
     ],
 )
 def test_what_an_endpoint_may_be_sent_depends_on_its_health(
-    health: Health, quick: bool, proven: bool, ill: bool
+    health: Health, quick: bool, proven: bool, ill: bool, new: bool
 ) -> None:
-    assert (health.is_quick, health.is_proven, health.is_ill) == (quick, proven, ill)
+    known = (health.is_quick, health.is_proven, health.is_ill, health.is_new)
+    assert known == (quick, proven, ill, new)
 
 
 def test_failures_count_from_the_last_success_on() -> None:

@@ -60,7 +60,9 @@ class Attempt:
         """What came of it; without an answer by now it has failed, and one not begun waits."""
         if self.future.cancelled():
             return parked(self.delivery, self._ways.clock.now())
-        return self.future.result() if self.future.done() else self._failed(UNANSWERED)
+        if self.future.done():
+            return self.future.result()
+        return self._failed(UNANSWERED, is_late=True)
 
     def _make(self) -> Outcome:
         """Send it, signed as of this moment; whatever is raised is a failure of this one alone."""
@@ -84,8 +86,9 @@ class Attempt:
             )
             return self._failed(UNJUDGED)
 
-    def _failed(self, error: str) -> Outcome:
-        return self._judged(Answer(None, error, duration_ms=round(self.lasts_s() * 1000)))
+    def _failed(self, error: str, *, is_late: bool = False) -> Outcome:
+        lasted_ms = round(self.lasts_s() * 1000)
+        return self._judged(Answer(None, error, duration_ms=lasted_ms, is_late=is_late))
 
     def _judged(self, answer: Answer) -> Outcome:
         ways = self._ways

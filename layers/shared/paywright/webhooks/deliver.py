@@ -2,7 +2,8 @@
 
 A message is done when every endpoint has its event, or when the database knows to whom it is still
 owed: from then on `webhooks.due` sees to it. Nobody waits long for an endpoint of others: one that
-is slow, broken, or being sent to elsewhere already, is left to that function as well.
+is new, slow, broken, or being sent to elsewhere already, is left to that function as well; and so
+is a delivery whose request was not answered in the little time that it has here.
 """
 
 from __future__ import annotations
@@ -55,6 +56,10 @@ class Admission(Protocol):
 
     def leave(self, taken: Iterable[UUID]) -> None:
         """Nothing is being sent to these any more."""
+        ...
+
+    def forfeit(self, taken: Iterable[UUID]) -> None:
+        """These have kept others waiting: their places are nobody's for a while."""
         ...
 
 
@@ -170,8 +175,10 @@ class _Sending:
         )
         if hanging:
             kept = endpoints.keys() | {each.merchant_id for each in endpoints.values()}
-            self._means.places.leave(self._admitted - kept)
-            self._admitted &= kept
+            self._means.places.forfeit(self._admitted & kept)
+            self._admitted -= kept
+            self.leave()
+            self._admitted.clear()
             self._record_as_they_come(hanging)
 
     def _record_as_they_come(self, hanging: list[Attempt]) -> None:
@@ -214,6 +221,9 @@ class _Sending:
         return max(left_s, 0.0)
 
     def _record(self, outcomes: list[Outcome], hanging: Sequence[Endpoint] = ()) -> None:
+        """What is late is not judged by the little time it had: it is attempted elsewhere."""
+        now = self._means.clock.now()
+        outcomes = [parked(each.delivery, now) if each.is_late else each for each in outcomes]
         refused = record(self._means.store, outcomes, hanging)
         self.refused |= {each.delivery.event.id for each in refused}
 

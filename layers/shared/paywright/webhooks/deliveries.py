@@ -85,6 +85,11 @@ class Outcome:
         return self.status == "failed" and self.due_at is not None
 
     @property
+    def is_late(self) -> bool:
+        """Whether it failed because its time was over."""
+        return self.answer is not None and self.answer.is_late
+
+    @property
     def duration_ms(self) -> int:
         """How long the attempt took."""
         return 0 if self.answer is None else self.answer.duration_ms

@@ -26,8 +26,10 @@ from paywright.webhooks.store import Due
 
 AT_ONCE = 64
 """Requests under way: the threads of the environment."""
-FOR_THE_ILL = 48
+FOR_THE_ILL = 32
 """Of these, for endpoints that fail or are slow."""
+FOR_THE_NEW = 16
+"""Of these, for those of which nothing is known: their first deliveries wait for nothing else."""
 AT_ONCE_EACH = 8
 """Of these, for one endpoint that answers."""
 
@@ -53,6 +55,7 @@ class DueStore(Protocol):
         *,
         limit: int,
         for_the_ill: int,
+        for_the_new: int,
         at_once: int,
         busy: Mapping[UUID, int],
         lease_s: float,
@@ -138,9 +141,13 @@ class DueDeliveries:
         sent_to = [each.delivery.endpoint for each in self._under_way.values()]
         busy = Counter(endpoint.id for endpoint in sent_to)
         ill = sum(endpoint.health.is_ill or endpoint.id in self._hang for endpoint in sent_to)
+        new = sum(endpoint.health.is_new and endpoint.id not in self._hang for endpoint in sent_to)
+        # New ones that hang are ill: more than these have places, and the others' stay theirs.
+        for_the_new = min(FOR_THE_NEW, FOR_THE_ILL + FOR_THE_NEW - ill)
         found = self._store.take(
             limit=AT_ONCE - len(self._under_way),
             for_the_ill=max(FOR_THE_ILL - ill, 0),
+            for_the_new=max(for_the_new - new, 0),
             at_once=AT_ONCE_EACH,
             busy=busy,
             lease_s=LEASE_S,

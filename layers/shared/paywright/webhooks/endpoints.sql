@@ -58,7 +58,8 @@ SELECT
 ;
 
 -- name: update
--- One that begins anew has neither failures nor successes to its name.
+-- One that begins anew has neither failures nor successes to its name; what it has kept waiting it
+-- would by another URL as well, until one is seen to answer soon.
 UPDATE webhook_endpoints
    SET url = %(url)s, description = %(description)s, event_types = %(event_types)s,
        enabled = %(enabled)s, api_version = %(api_version)s,
@@ -66,7 +67,6 @@ UPDATE webhook_endpoints
        disabled_reason = %(disabled_reason)s, disabled_at = %(disabled_at)s,
        failing_since = CASE WHEN %(begins_anew)s THEN NULL ELSE failing_since END,
        answered_at = CASE WHEN %(begins_anew)s THEN NULL ELSE answered_at END,
-       slow = slow AND NOT %(begins_anew)s,
        updated_at = %(now)s
  WHERE id = %(id)s AND
 -- include: mine

@@ -42,7 +42,12 @@ class Health:
     @property
     def is_quick(self) -> bool:
         """Whether it may be sent to at once, beside others that should not wait for it."""
-        return not self.slow and not self.is_broken
+        return self.answered_at is not None and not self.slow and not self.is_broken
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is known of it, neither good nor bad."""
+        return self.answered_at is None and not self.is_ill
 
     @property
     def is_broken(self) -> bool:

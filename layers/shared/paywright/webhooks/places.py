@@ -2,8 +2,10 @@
 
 Each of them serves one batch at a time, and a receiver that hangs holds the whole batch. So it may
 hold few of them, however many events are waiting for it; and a merchant may hold no more with all
-of its endpoints, or a hundred that hang would hold them all. Without Valkey all are let in: what is
-known of the endpoint's health in the database still sends the others elsewhere a second later.
+of its endpoints, or a hundred that hang would hold them all. Whoever has held one for long has a
+place less for a while, or endpoints that answer and hang in turn would hold it again at once.
+Without Valkey all are let in: what is known of the endpoint's health in the database still sends
+the others elsewhere a second later.
 """
 
 from __future__ import annotations
@@ -18,6 +20,12 @@ from paywright.cache import Away, Cache
 
 PLACES, PLACES_UNPROVEN = 2, 1
 """For an endpoint that has what it was sent last, or a merchant; and for any other endpoint."""
+
+FORFEIT_S = 10.0
+"""For which a place is nobody's that was held for long; several times as long as it can be held."""
+
+_ANY = 1_000
+"""More than there are environments."""
 
 _SCRIPT: Final = Path(__file__).with_suffix(".lua").read_text()
 
@@ -38,6 +46,13 @@ class Places:
     def leave(self, taken: Iterable[UUID]) -> None:
         """Give the places at these up."""
         self._ask(dict.fromkeys(taken, 0))
+
+    def forfeit(self, taken: Iterable[UUID]) -> None:
+        """Give the places at these up, and let nobody have them for a while."""
+        places = list(taken)
+        self.leave(places)
+        nobody = Places(self._cache, lease_s=FORFEIT_S)
+        nobody._ask(dict.fromkeys(places, _ANY))
 
     def _ask(self, wanted: Mapping[UUID, int]) -> set[UUID]:
         if not wanted:

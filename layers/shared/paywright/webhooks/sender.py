@@ -38,7 +38,8 @@ _HEADERS = {
 class Answer:
     """What came of an attempt: a status, or the reason why there is none.
 
-    `excerpt` is the beginning of the body, where there was one.
+    `excerpt` is the beginning of the body, where there was one. `is_late` when the time was over:
+    an answer might still have come.
     """
 
     status: int | None
@@ -46,6 +47,7 @@ class Answer:
     retry_after: str | None = None
     duration_ms: int = 0
     excerpt: str | None = None
+    is_late: bool = False
 
 
 class Sender:
@@ -68,13 +70,16 @@ class Sender:
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send a body and return the answer or what prevented one; nothing is raised."""
         deadline = Deadline(self._timeout_s)
+        is_late = False
         try:
             received = self._post(url, headers, body, deadline)
         except urls.UnsafeUrl as refused:
             error = str(refused)
         except TooLate:
+            is_late = True
             error = f"the host cannot be resolved within {self._timeout_s:g} s"
         except TimeoutError:
+            is_late = True
             error = f"no answer within {self._timeout_s:g} s"
         except socket.gaierror:
             error = "the host cannot be resolved"
@@ -92,7 +97,7 @@ class Sender:
                 deadline.elapsed_ms(),
                 excerpt(received.body) or None,
             )
-        return Answer(None, error, duration_ms=deadline.elapsed_ms())
+        return Answer(None, error, duration_ms=deadline.elapsed_ms(), is_late=is_late)
 
     def _post(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline

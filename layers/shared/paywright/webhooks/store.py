@@ -105,6 +105,7 @@ class PostgresDeliveryStore:
         *,
         limit: int,
         for_the_ill: int,
+        for_the_new: int,
         at_once: int,
         busy: Mapping[UUID, int],
         lease_s: float,
@@ -113,7 +114,7 @@ class PostgresDeliveryStore:
 
         What its endpoint wants no longer is failed instead, but for what somebody asked for.
         An endpoint has at most `at_once` at a time, with those of `busy`; all that fail or are
-        slow together at most `for_the_ill`.
+        slow together at most `for_the_ill`, all of which nothing is known `for_the_new`.
         """
         now = self._clock.now()
         until = now + timedelta(seconds=lease_s)
@@ -122,6 +123,7 @@ class PostgresDeliveryStore:
             "until": until,
             "limit": limit,
             "for_the_ill": for_the_ill,
+            "for_the_new": for_the_new,
             "at_once": at_once,
             "busy_endpoints": list(busy),
             "busy_deliveries": list(busy.values()),

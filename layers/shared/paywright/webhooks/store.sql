@@ -167,14 +167,16 @@ SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payl
 
 -- name: take
 -- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
--- that fail come last and have a share only, so that they never take all there is; and each merchant
--- has one under way before another has a second. What is taken is due again at `until`, should nobody
+-- that are well come first (0), then those of which nothing is known (1), then those that fail or are
+-- slow (2): the latter have a share each, so that they never take all there is. Each merchant has one
+-- under way before another has a second. What is taken is due again at `until`, should nobody
 -- tell before that what came of it.
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , places AS (
     SELECT waits.endpoint_id, waits.merchant_id, coalesce(busy.deliveries, 0) AS busy,
-           endpoint.failing_since IS NOT NULL OR endpoint.slow AS is_ill,
+           CASE WHEN endpoint.failing_since IS NOT NULL OR endpoint.slow THEN 2
+                WHEN endpoint.answered_at IS NULL THEN 1 ELSE 0 END AS kind,
            CASE WHEN endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
                 THEN %(at_once)s
                 WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > %(now)s THEN 0
@@ -188,10 +190,12 @@ WITH RECURSIVE
            AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
      WHERE endpoint.enabled
 ), busy_merchants AS (
-    SELECT merchant_id, is_ill, sum(busy) AS deliveries FROM places GROUP BY merchant_id, is_ill
+    SELECT merchant_id, kind = 0 AS is_well, sum(busy) AS deliveries
+      FROM places
+     GROUP BY merchant_id, is_well
 ), next AS (
-    SELECT places.is_ill, places.merchant_id, next.*,
-           row_number() OVER (PARTITION BY places.merchant_id, places.is_ill
+    SELECT places.kind, places.kind = 0 AS is_well, places.merchant_id, next.*,
+           row_number() OVER (PARTITION BY places.merchant_id, places.kind
                                   ORDER BY next.due_at) AS number
       FROM places CROSS JOIN LATERAL (
            SELECT w.endpoint_id, w.delivery_id, w.due_at FROM webhook_waiting w
@@ -199,13 +203,13 @@ WITH RECURSIVE
             ORDER BY w.due_at
             LIMIT greatest(places.free, 0)) AS next
 ), due AS (
-    SELECT *, row_number() OVER (PARTITION BY is_ill
+    SELECT *, row_number() OVER (PARTITION BY kind
                                      ORDER BY busy_merchants.deliveries + number, due_at) AS place
-      FROM next JOIN busy_merchants USING (merchant_id, is_ill)
+      FROM next JOIN busy_merchants USING (merchant_id, is_well)
 ), chosen AS (
     SELECT endpoint_id, delivery_id FROM due
-     WHERE NOT is_ill OR place <= %(for_the_ill)s
-     ORDER BY is_ill, place
+     WHERE place <= CASE kind WHEN 1 THEN %(for_the_new)s WHEN 2 THEN %(for_the_ill)s ELSE %(limit)s END
+     ORDER BY kind, place
      LIMIT %(limit)s
 ), taken AS (
     UPDATE webhook_waiting AS waiting SET due_at = %(until)s
