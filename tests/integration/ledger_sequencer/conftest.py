@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from paywright.clock import SystemClock
 from paywright.db import Database
 from paywright.ids import UuidSource
+from paywright.ledger.sequencer import Sequencer
 from paywright.ledger.verify import Problem, verify
 from tests.services import Servers
 
@@ -47,6 +48,11 @@ def card_sale(amount: int) -> list[Line]:
 def problems_of(database: Database) -> list[Problem]:
     """What is wrong with the whole ledger."""
     return verify(database, now=datetime.now(UTC)).problems
+
+
+def what(problems: Iterable[Problem]) -> list[tuple[str, uuid.UUID | None, str]]:
+    """Which rows are wrong, and what of them."""
+    return [(problem.table, problem.row_id, problem.what) for problem in problems]
 
 
 @dataclass
@@ -129,10 +135,17 @@ class Ledger:
         )
         return payment_id
 
-    def sale(self, amount: int, **fields: Any) -> uuid.UUID:
-        """Write a payment that was captured at once, with its journal; the journal's id."""
-        payment_id = self.payment(amount)
-        return self.post(card_sale(amount), payment_id=payment_id, **fields)
+    def sale(self, amount: int, **columns: Any) -> uuid.UUID:
+        """Write a payment that was captured at once, with operation and journal; their id."""
+        payment_id, operation_id = self.payment(amount, **columns), IDS.new()
+        self.owner.execute(
+            "INSERT INTO payment_operations (merchant_id, id, transaction_id, livemode, kind,"
+            " amount, currency, processor, state, created_at)"
+            " VALUES (%s, %s, %s, false, 'authorize', %s, 'usd', 'simulator', 'succeeded', now())",
+            [self.merchant_id, operation_id, payment_id, amount],
+        )
+        lines = card_sale(amount)
+        return self.post(lines, payment_id=payment_id, journal_id=operation_id, kind="authorize")
 
     def rows(self, sql: str, *parameters: Any) -> list[Any]:
         return self.owner.execute(sql.encode(), parameters).fetchall()
@@ -154,6 +167,7 @@ class Ledger:
                 "journals",
                 "ledger_unsequenced",
                 "transactions",
+                "payment_operations",
             ):
                 self.owner.execute(f"DELETE FROM {table}".encode())
 
@@ -178,3 +192,14 @@ def ledger_database(servers: Servers, own_database_url: str) -> Iterator[Databas
     database = Database(servers.app_url(own_database_url))
     yield database
     database.close()
+
+
+@pytest.fixture
+def journals(ledger: Ledger, ledger_database: Database) -> list[uuid.UUID]:
+    """Five sequenced journals of one chain, in its order, and two of others."""
+    ledger.post(sale(700), livemode=True)
+    ledger.post(sale(800), merchant_id=IDS.new())
+    made = [ledger.post(sale(amount)) for amount in (100, 200, 300, 400, 500)]
+    Sequencer(ledger_database, SystemClock()).run_once()
+    assert problems_of(ledger_database) == []
+    return made

@@ -11,7 +11,7 @@ _QUERIES = db.load(__file__)
 
 
 def merchants(database: db.Database) -> Iterator[UUID]:
-    """The merchants of journals, entries, chain and payments, in the order of their ids."""
+    """All that have a journal, entry, link, payment, operation or refund, by their ids."""
     after = UUID(int=0)
     while True:
         row = database.one(_QUERIES["next_merchant"], {"after": after})

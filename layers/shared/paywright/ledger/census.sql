@@ -13,4 +13,13 @@ SELECT min(merchant_id::text)::uuid AS merchant_id
        UNION ALL
        (SELECT merchant_id FROM transactions WHERE merchant_id > %(after)s
          ORDER BY merchant_id LIMIT 1)
+       UNION ALL
+       (SELECT merchant_id FROM payment_operations WHERE merchant_id > %(after)s
+         ORDER BY merchant_id LIMIT 1)
+       UNION ALL
+       (SELECT merchant_id FROM refunds WHERE merchant_id > %(after)s
+         ORDER BY merchant_id LIMIT 1)
+       UNION ALL
+       (SELECT merchant_id FROM pending_operations WHERE merchant_id > %(after)s
+         ORDER BY merchant_id LIMIT 1)
        ) AS next;

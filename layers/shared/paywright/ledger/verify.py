@@ -1,5 +1,7 @@
 """Proves the ledger from its rows alone: zero sums, chain, balances, nothing lost or added.
 
+Payments and what was done to them are held against it and each other (`ledger.agreement`).
+
 Merchant by merchant, each in a snapshot of its own, so that neither memory nor the age of a
 snapshot grows with the ledger. Of each chain the first broken row is named; what follows it proves
 nothing any more.
@@ -17,6 +19,7 @@ from uuid import UUID
 import psycopg
 
 from paywright import db
+from paywright.ledger.agreement import disagreements
 from paywright.ledger.census import merchants
 from paywright.ledger.chain import (
     Account,
@@ -148,10 +151,9 @@ def _merchant(
     watch: Callable[[Report], None],
 ) -> None:
     merchant_id = mine["merchant_id"]
-    for name, table in (("journals", "journals"), ("payments", "transactions")):
-        for row in connection.execute(_QUERIES[name], mine):
-            place = (merchant_id, row["livemode"], table, row["id"], None)
-            report.problems.append(Problem(*place, row["problem"]))
+    for row in disagreements(connection, mine):
+        place = (merchant_id, row["livemode"], row["place"], row["id"], None)
+        report.problems.append(Problem(*place, row["problem"]))
 
     def counted(rows: Iterable[_Row]) -> Iterator[_Row]:
         for row in rows:
