@@ -20,42 +20,30 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """Show them, those that wait for a person first."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from cli import operations
+    from cli import operation_view, operations
     from cli.place import Place
-    from paywright.ids import typeid
-    from paywright.money import Currency, Money
 
     found = operations.undecided(Place.find(), only_stuck=stuck)
     if as_json:
-        print(json.dumps(found, default=str))
-        return
-    if not found:
-        print("Nothing is undecided." if not stuck else "Nothing waits for a person.")
-        return
-    table = Table("operation", "kind", "payment", "amount", "processor", "looked", "next look")
-    for each in found:
-        table.add_row(
-            str(each["operation_id"]),
-            each["kind"],
-            typeid("txn", each["transaction_id"]),
-            str(Money(each["amount"], Currency.of(each["currency"]))),
-            each["processor"],
-            f"{each['attempts']} times",
-            "a person decides" if each["needs_person"] else f"{each['due_at']:%Y-%m-%d %H:%M}",
-        )
-    Console().print(table)
+        print(json.dumps([operation_view.content(each) for each in found]))
+    elif found:
+        operation_view.table(found)
+    else:
+        print("Nothing waits for a person." if stuck else "Nothing is undecided.")
 
 
 @app.command()
-def retry(operation: Annotated[str, typer.Argument(help="The operation's id.")]) -> None:
+def retry(
+    operation: Annotated[
+        str, typer.Argument(help="An operation, op_…, or a payment with all of its, txn_….")
+    ],
+) -> None:
     """Have one looked at again at once, as if it were new."""
     from cli import operations
     from cli.place import Place
     from paywright.clock import business_clock
 
     place = Place.find()
-    operations.retry(place, operation, business_clock(place.clock_file).now())
-    print(f"{operation} is looked at within seconds.")
+    count = operations.retry(place, operation, business_clock(place.clock_file).now())
+    several = "" if count == 1 else f" ({count} operations)"
+    print(f"{operation}{several} is looked at within seconds.")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
+
+from psycopg.rows import class_row
 
 from cli import database
 from cli.errors import Failure
 from cli.place import Place
+from paywright.ids import parse_typeid
 
 LIMIT = 1_000
 
@@ -24,27 +27,58 @@ _LIST = """
 _RETRY = """
     UPDATE pending_operations
        SET due_at = %(now)s, attempts = 0, needs_person = false
-     WHERE operation_id = %(operation_id)s
+     WHERE operation_id = %(operation_id)s OR transaction_id = %(payment_id)s
 """
 
 
-def undecided(place: Place, *, only_stuck: bool) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class UndecidedOperation:
+    """An operation without an outcome; `amount` is in the minor unit of `currency`."""
+
+    operation_id: UUID
+    kind: str
+    merchant_id: UUID
+    transaction_id: UUID
+    amount: int
+    currency: str
+    processor: str
+    created_at: datetime
+    attempts: int
+    due_at: datetime
+    needs_person: bool
+
+
+def undecided(place: Place, *, only_stuck: bool) -> list[UndecidedOperation]:
     """What is not decided, those that wait for a person first; at most `LIMIT`."""
-    with database.connect(place.database_url) as connection:
-        found = connection.execute(_LIST, {"stuck": only_stuck, "limit": LIMIT})
-        assert found.description is not None
-        names = [column.name for column in found.description]
-        return [dict(zip(names, row, strict=True)) for row in found]
+    with (
+        database.connect(place.database_url) as connection,
+        connection.cursor(row_factory=class_row(UndecidedOperation)) as cursor,
+    ):
+        return cursor.execute(_LIST, {"stuck": only_stuck, "limit": LIMIT}).fetchall()
 
 
-def retry(place: Place, operation: str, now: datetime) -> None:
-    """Have recovery look at an operation at once; Failure if it is none or was decided."""
-    try:
-        operation_id = UUID(operation)
-    except ValueError as error:
-        raise Failure(f"{operation} is no operation's id: `operations list` shows them.") from error
+def retry(place: Place, named: str, now: datetime) -> int:
+    """Have recovery look at an operation at once, or at all of a payment's; how many there are.
+
+    `named` is op_…, the same as a UUID (as logs have it), or txn_…. Failure if it is no such id, or
+    of nothing undecided.
+    """
+    operation_id, payment_id = parse_typeid("op", named) or _uuid(named), parse_typeid("txn", named)
+    if operation_id is None and payment_id is None:
+        raise Failure(
+            f"{named} is no operation's id and no payment's: `operations list` shows them."
+        )
+    wanted = {"operation_id": operation_id, "payment_id": payment_id, "now": now}
     with database.connect(place.database_url) as connection:
-        done = connection.execute(_RETRY, {"operation_id": operation_id, "now": now})
+        done = connection.execute(_RETRY, wanted)
         connection.commit()
     if done.rowcount == 0:
-        raise Failure(f"There is no undecided operation {operation}: it may be decided by now.")
+        raise Failure(f"There is no undecided operation {named}: it may be decided by now.")
+    return done.rowcount
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
