@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +35,10 @@ _TABLES = (
     "ledger_entries",
     "ledger_unsequenced",
 )
+
+
+Broken = tuple[str, str, str, str]
+"""The payment, what is changed, the table of the row that is named, and what is said of it."""
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,14 @@ def make(
         return Made(platform, owner, ids)
 
     return all_of_them
+
+
+def find(made: Made, cases: Sequence[Broken]) -> None:
+    """Make each change by itself: the row is named, first, and what is wrong with it."""
+    assert made.problems() == []
+    for payment, change, table, said in cases:
+        row = made.row(table, payment)
+        with made.changed(change, made.ids[payment]):
+            found = made.problems()
+        assert found[:1] == [(table, row, said)], f"{payment}: {change}"
+    assert made.problems() == [], "all of it was put back"

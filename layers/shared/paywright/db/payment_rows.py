@@ -241,6 +241,9 @@ def completed(done: Completion) -> Parameters:
         "state": "succeeded" if done.succeeded else "failed",
         "operation_failure": done.failure_code,
         "operation_ref": done.processor_ref,
+        "operation_fee_share": after.fee_share_amount - before.fee_share_amount
+        if done.succeeded
+        else None,
         "refund_id": None if made is None else made.id,
         "refund_status": None if made is None else str(made.status),
         "refund_failure_code": None if made is None else made.failure_code,

@@ -199,7 +199,7 @@ journal AS (
 WITH operation AS (
     UPDATE payment_operations
        SET state = %(state)s, processor_ref = %(operation_ref)s, failure_code = %(operation_failure)s,
-           completed_at = %(now)s
+           fee_share_amount = %(operation_fee_share)s::bigint, completed_at = %(now)s
      WHERE merchant_id = %(merchant_id)s AND id = %(operation_id)s AND state = 'pending'
        AND EXISTS (SELECT FROM transactions t
                     WHERE t.merchant_id = %(merchant_id)s AND t.id = %(transaction_id)s

@@ -13,7 +13,8 @@ payment AS (
            settlement_amount, settlement_refunded_amount, fee_share_amount, fee_returned_amount
       FROM transactions WHERE merchant_id = %(merchant_id)s
 ), operation AS (
-    SELECT id, transaction_id, livemode, kind, amount, currency, final, refund_id, state
+    SELECT id, transaction_id, livemode, kind, amount, currency, final, refund_id, state,
+           fee_share_amount
       FROM payment_operations WHERE merchant_id = %(merchant_id)s
 ), refund AS (
     SELECT * FROM refunds WHERE merchant_id = %(merchant_id)s
@@ -110,6 +111,9 @@ done AS (
                OR kind = 'capture' AND final)), false) AS is_released,
            coalesce(bool_or(state = 'succeeded' AND kind = 'return'), false) AS is_returned,
            coalesce(bool_or(state = 'pending' AND kind <> 'refund'), false) AS is_undecided,
+           -- Nobody knows where one of them is older than the column.
+           CASE WHEN NOT bool_or(state = 'succeeded' AND fee_share_amount IS NULL)
+                THEN coalesce(sum(fee_share_amount), 0) END AS fee_share,
            max(CASE kind WHEN 'void' THEN 'requested' WHEN 'expire' THEN 'expired' END)
            FILTER (WHERE state = 'succeeded') AS void_reason
       FROM operation
@@ -144,7 +148,8 @@ done AS (
                  posted_for.owed, posted_for.taken_back, posted_for.fee_returned,
                  posted_for.held, posted_for.returned, posted_for.returned_settled]
            AS posted_amounts,
-           payment.fee_share_amount, posted_for.fee AS posted_fee
+           payment.fee_share_amount, done.fee_share AS made_fee_share,
+           posted_for.fee AS posted_fee
       FROM payment
       LEFT JOIN done ON done.transaction_id = payment.id
       JOIN posted_for ON posted_for.transaction_id = payment.id
@@ -182,6 +187,11 @@ done AS (
                  'returned amount', 'returned settlement_amount'], amounts, posted_amounts)
            AS each (name, stored, posted)
      WHERE amounts <> posted_amounts AND each.stored <> each.posted
+     UNION ALL
+    SELECT 2, 'transactions', id, livemode,
+           'its fee_share_amount is ' || fee_share_amount || ', by its operations it is '
+           || made_fee_share
+      FROM beside WHERE fee_share_amount <> made_fee_share
      UNION ALL
     SELECT 2, 'transactions', id, livemode,
            'its fee_share_amount is ' || fee_share_amount || ', in the ledger the whole fee is '
