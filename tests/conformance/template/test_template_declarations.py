@@ -113,8 +113,8 @@ OWN_ACTIONS = {
 MANAGED_POLICIES = {
     "arn:${AWS::Partition}:iam::aws:policy/service-role/AWSLambdaENIManagementAccess"
 }
-# PostgreSQL's defaults: max_connections 100, of which 3 are kept for superusers.
-DATABASE_CONNECTIONS = 97
+# A max_connections of 200, of which 3 are kept for superusers.
+DATABASE_CONNECTIONS = 197
 
 
 @pytest.fixture(scope="module")
