@@ -6,10 +6,12 @@ Each race is run with several orders of start; a failure names its seed.
 from __future__ import annotations
 
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -156,32 +158,81 @@ def test_one_key_many_times(racers: Crew, seed: int) -> None:
     invariants.check(racers.owner)
 
 
-@pytest.mark.parametrize("with_version", [True, False])
-def test_refund_against_dispute(racers: Crew, with_version: bool, seed: int) -> None:
-    payment_id = racers.pay(1000, CaptureMethod.AUTOMATIC)
-    bump = 1 if with_version else 0
+def disputing(crew: Crew, payment_id: uuid.UUID, *, unseen: bool = False) -> bool:
+    """The network takes its money whatever we think of it: only the CHECK may stand against it.
 
-    def disputing(_: Platform) -> Answer:
-        # The network takes its money whatever we think of it; only the CHECK stands against it.
-        url = racers.owner.info.dsn
-        password = racers.owner.info.password
-        with psycopg.connect(url, password=password, autocommit=True) as connection:
-            try:
-                connection.execute(
-                    "UPDATE transactions SET disputed_amount = 700, version = version + %s"
-                    " WHERE id = %s AND disputed_amount = 0",
-                    [bump, payment_id],
-                )
-            except psycopg.errors.CheckViolation:
-                return Answer(409, "")
+    Where it is `unseen` the payment's version stays, as if it had been read a moment later.
+    """
+    login = {"password": crew.owner.info.password, "autocommit": True}
+    with psycopg.connect(crew.owner.info.dsn, **login) as connection:
+        try:
+            done = connection.execute(
+                "UPDATE transactions SET disputed_amount = 700, version = version + %s"
+                " WHERE id = %s AND disputed_amount = 0",
+                [int(not unseen), payment_id],
+            )
+        except psycopg.errors.CheckViolation:
+            return False
+    return done.rowcount == 1
+
+
+def test_disputes_after_refunds(racers: Crew, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some refunds have taken too much for a dispute of 700, and others are about to."""
+    payment_id = racers.pay(1000, CaptureMethod.AUTOMATIC)
+    real, too_much = PostgresPayments.begin_refund, threading.Event()
+    begun: list[bool] = []
+
+    def begin(*arguments: Any) -> bool:
+        has_begun = real(*arguments)
+        begun.append(has_begun)
+        if sum(begun) * 40 > 1000 - 700:
+            too_much.set()
+        return has_begun
+
+    def dispute(_: Platform) -> Answer:
+        assert too_much.wait(timeout=30)
+        return Answer(200 if disputing(racers, payment_id) else 409, "")
+
+    monkeypatch.setattr(PostgresPayments, "begin_refund", begin)
+    jobs = [refunding(racers, payment_id, 40)] * (RACERS - 5) + [dispute] * 5
+    results = racers.at_once(jobs, seed)
+    disputes = [each.status for each in results[-5:] if isinstance(each, Answer)]
+    assert disputes == [409] * 5
+    counted = outcomes(results[:-5])
+    assert counted.pop("ok") == 25
+    assert set(counted) == {"payment_not_refundable"}
+    after = racers.payment(payment_id)
+    assert (after["refunded_amount"], after["disputed_amount"]) == (1000, 0)
+    invariants.check(racers.owner)
+
+
+def test_a_dispute_between_reading_and_refunding(
+    racers: Crew, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All refunds have read the payment as it was before the dispute, and write after it."""
+    payment_id = racers.pay(1000, CaptureMethod.AUTOMATIC)
+    real, here = PostgresPayments.begin_refund, threading.local()
+    read, disputed = threading.Barrier(RACERS), threading.Barrier(RACERS)
+
+    def begin(*arguments: Any) -> bool:
+        if not hasattr(here, "has_waited"):
+            here.has_waited = True
+            read.wait(timeout=30)
+            disputed.wait(timeout=30)
+        return real(*arguments)
+
+    def dispute(_: Platform) -> Answer:
+        read.wait(timeout=30)
+        assert disputing(racers, payment_id, unseen=True)
+        disputed.wait(timeout=30)
         return Answer(200, "")
 
-    jobs = [refunding(racers, payment_id, 40)] * (RACERS - 5) + [disputing] * 5
+    monkeypatch.setattr(PostgresPayments, "begin_refund", begin)
+    jobs = [refunding(racers, payment_id, 400)] * (RACERS - 1) + [dispute]
     counted = outcomes(racers.at_once(jobs, seed))
-    assert set(counted) <= {"ok", "refund_exceeds_capture", "payment_not_refundable"}
+    assert counted == {"ok": 1, "refund_exceeds_capture": RACERS - 1}
     after = racers.payment(payment_id)
-    gone = after["refunded_amount"] + after["pending_refund_amount"] + after["disputed_amount"]
-    assert gone <= 1000
+    assert (after["refunded_amount"], after["disputed_amount"]) == (0, 700)
     invariants.check(racers.owner)
 
 

@@ -176,15 +176,26 @@ def test_a_month_without_a_partition_is_an_error_and_not_a_default(
 def test_amounts_are_bounded_by_each_other(owner: psycopg.Connection[Any]) -> None:
     sql = (
         "INSERT INTO transactions (merchant_id, id, livemode, amount, currency, captured_amount,"
-        " refunded_amount, disputed_amount, capture_method, status, processor,"
-        " settlement_currency, created_at, updated_at)"
-        " VALUES (%s, %s, false, 100, 'usd', %s, %s, %s, 'manual', 'captured', 'p', 'usd',"
+        " refunded_amount, pending_refund_amount, disputed_amount, capture_method, status,"
+        " processor, settlement_currency, created_at, updated_at)"
+        " VALUES (%s, %s, false, 100, 'usd', %s, %s, %s, %s, 'manual', 'captured', 'p', 'usd',"
         " now(), now())"
     )
-    for captured, refunded, disputed in ((101, 0, 0), (100, 101, 0), (100, 60, 41), (100, -1, 0)):
+    for captured, refunded, pending, disputed in (
+        (101, 0, 0, 0),
+        (100, 101, 0, 0),
+        (100, 0, 101, 0),
+        (100, 60, 41, 0),
+        (100, 60, 0, 41),
+        (100, 0, 60, 41),
+        (100, 40, 30, 31),
+        (90, 40, 30, 21),
+        (100, -1, 0, 0),
+        (100, 0, -1, 0),
+    ):
         with pytest.raises(psycopg.errors.CheckViolation):
-            owner.execute(sql, [uuid7(), uuid7(), captured, refunded, disputed])
-    owner.execute(sql, [uuid7(), uuid7(), 100, 60, 40])
+            owner.execute(sql, [uuid7(), uuid7(), captured, refunded, pending, disputed])
+    owner.execute(sql, [uuid7(), uuid7(), 100, 40, 30, 30])
 
 
 @pytest.mark.parametrize(
