@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCK_FLAGS := --quiet --generate-hashes --no-header --no-annotate
 
-.PHONY: help setup setup-dev up down test faults check docs lock build bench compat clean
+.PHONY: help setup setup-dev up down test faults races check docs lock build bench compat clean
 
 help: ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -46,6 +46,10 @@ test: setup-dev ## unit, integration and end-to-end tests, in parallel, against 
 
 faults: setup-dev ## two minutes of kill -9 under load, then every event has to arrive; SEED=1 repeats one
 	@PAYWRIGHT_FAULTS_S=120 PAYWRIGHT_FAULTS_SEED=$(or $(SEED),$(shell date +%s)) $(BIN)/pytest -s tests/simulation/test_faults.py
+
+RACES := simulation/test_races.py simulation/test_one_key.py simulation/test_payment_model.py e2e/test_crowds.py
+races: setup-dev ## all races and the model of a payment, each with 25 seeds, a line for each; SEEDS=100 for more
+	@PAYWRIGHT_SEEDS=$(or $(SEEDS),25) $(BIN)/pytest -vv $(RACES:%=tests/%)
 
 check: setup-dev ## format, lint, types, import rules
 	@$(BIN)/ruff format --check .

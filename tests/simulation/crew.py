@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import threading
 import uuid
@@ -31,6 +32,11 @@ from tests.services import Servers
 
 T = TypeVar("T")
 _PII_KEY = "key"
+
+
+def seeds(default: int) -> range:
+    """The seeds to try: `default` of them, or as many as PAYWRIGHT_SEEDS says (`make races`)."""
+    return range(int(os.environ.get("PAYWRIGHT_SEEDS", default)))
 
 
 def make_platform(servers: Servers, url: str, valkey_url: str) -> Platform:

@@ -32,7 +32,7 @@ from paywright.settings import Settings
 from paywright.wiring import Platform
 from tests.services import Servers
 from tests.simulation import invariants
-from tests.simulation.crew import Crew, crew
+from tests.simulation.crew import Crew, crew, seeds
 from tests.valkey_proxy import ValkeyProxy, valkey_proxy
 
 RACERS = 50
@@ -118,7 +118,7 @@ def asking(around: Circumstances, what: str, payment_id: uuid.UUID, key: str) ->
     return send
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", seeds(2))
 @pytest.mark.parametrize("what", ["authorize", "capture", "void", "refund"])
 def test_one_key_has_one_effect(
     around: Circumstances, what: str, seed: int, monkeypatch: pytest.MonkeyPatch
