@@ -46,6 +46,12 @@ _MUST_BE_EMPTY = {
     "a refunded payment that did not give back all it was settled for": """
         SELECT id FROM transactions
          WHERE status = 'refunded' AND settlement_refunded_amount <> settlement_amount""",
+    "settled amounts or fees given back that the refunds do not have": """
+        SELECT t.id FROM transactions t
+          LEFT JOIN refunds r ON r.transaction_id = t.id AND r.status <> 'failed'
+         GROUP BY t.id, t.settlement_refunded_amount, t.fee_returned_amount
+        HAVING t.settlement_refunded_amount <> coalesce(sum(r.settlement_amount), 0)
+            OR t.fee_returned_amount <> coalesce(sum(r.fee_returned_amount), 0)""",
     "more of a fee returned than was taken": """
         SELECT id FROM transactions
          WHERE fee_returned_amount > fee_share_amount OR fee_returned_amount < 0""",
