@@ -46,7 +46,7 @@ _MUST_BE_EMPTY = {
     "a refunded payment that did not give back all it was settled for": """
         SELECT id FROM transactions
          WHERE status = 'refunded' AND settlement_refunded_amount <> settlement_amount""",
-    "settled amounts or fees given back that the refunds do not have": """
+    "a settled amount or a fee given back that the refunds do not have": """
         SELECT t.id FROM transactions t
           LEFT JOIN refunds r ON r.transaction_id = t.id AND r.status <> 'failed'
          GROUP BY t.id, t.settlement_refunded_amount, t.fee_returned_amount

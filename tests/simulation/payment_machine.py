@@ -93,7 +93,10 @@ class Payments(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let time tell all there is to tell and end all holds, unless the example broke off."""
-        if sys.exc_info()[0] is None:
+        error = sys.exc_info()[1]
+        if isinstance(error, Exception):
+            self.world.first_failure = self.world.first_failure or error
+        if error is None:
             while any(map(Payment.awaits, self.payments)):
                 self.time_passes(timedelta(days=1))
             self.time_passes(LIFETIME)
@@ -291,7 +294,7 @@ class Payments(RuleBasedStateMachine):
     def repeat_it(self, payment: Payment, said: Said, *, remembered: bool) -> None:
         """The same request again, and another under its key; Valkey may have forgotten it."""
         if not remembered:
-            self.world.platform.cache.send(("FLUSHDB",))
+            self.world.valkey.flushdb()
         again = self.api.post(said.path, said.body, key=said.key)
         assert (again.status, again.text) == (said.reply.status, said.reply.text)
         assert again.headers["idempotent-replayed"] == "true"
@@ -311,9 +314,6 @@ class Payments(RuleBasedStateMachine):
         key = uuid.uuid4().hex
         said = Said(path, body, key, self.api.post(path, body, key=key), None)
         said.decided(self.now)
-        # Silence opens the breaker, and this is not about it.
-        cache = self.world.platform.cache
-        cache.send(("DEL", cache.key("breaker", "simulator")))
         return said
 
     def ask(

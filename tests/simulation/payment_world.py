@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import redis
 
 from paywright.clock import SystemClock
 from paywright.ids import UuidSource, parse_typeid
@@ -31,8 +32,10 @@ class World:
     owner: psycopg.Connection[Any]
     clock: ClockFile
     sequencer: Sequencer
+    valkey: redis.Redis
     seen: Counter[str] = field(default_factory=Counter)
     examples: int = 0
+    first_failure: Exception | None = None
 
     def merchant(self) -> Api:
         wall = SystemClock()
