@@ -204,7 +204,7 @@ def test_t_accounts_of_a_payment(command: Command, ledger: Ledger) -> None:
     ("arguments", "sentence"),
     [
         (("ledger", "balances"), "Say which merchant: --merchant mer_…."),
-        (("ledger", "balances", "--merchant", "me"), "me is no merchant's id: it begins"),
+        (("ledger", "balances", "--merchant", "me"), "me is no merchant's id: that is mer_"),
         (("ledger", "balances", "--as-of", "noon"), "--as-of: give a time as 2026"),
         (("ledger", "entries", "--payment", "1"), "--payment: an id that begins with txn_."),
         (("ledger", "t-accounts", "1"), "1 is no payment's id: it begins with txn_."),
