@@ -36,7 +36,8 @@ _LIMIT_S = 60.0
 
 _FILL = """
 INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payload, created_at)
-SELECT gen_random_uuid(), id, false, 'payment.captured', gen_random_uuid(), 1,
+SELECT overlay(uuidv7_floor(now())::text PLACING right(gen_random_uuid()::text, 12) FROM 25)::uuid,
+       id, false, 'payment.captured', gen_random_uuid(), 1,
        json_build_object('id', 'evt', 'padding', repeat('x', 800)), now()
   FROM api_keys, generate_series(1, %(events)s)
  WHERE key_hash = sha256(%(api_key)s)
