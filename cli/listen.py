@@ -87,7 +87,7 @@ class Listener:
         now = business_clock(self.place.clock_file).now()
         window: Window[UUID] = Window(uuid_floor(now - timedelta(seconds=LATE_S)))
         source = db.Database(self.place.database_url, application_name="paywright listen")
-        sender = Sender(timeout_s=_TIMEOUT_S, allow_private=True)
+        sender = Sender(timeout_s=_TIMEOUT_S, allow_loopback=True)
         pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="forward")
         waiting: list[Future[None]] = []
         try:
@@ -166,7 +166,7 @@ def target(given: str) -> str:
     """The URL of a developer's server, http where nothing is said; Failure for what is none."""
     url = given if "://" in given else f"http://{given}"
     try:
-        urls.check_url(url, allow_private=True)
+        urls.check_url(url, allow_loopback=True)
     except urls.UnsafeUrl as error:
         raise Failure(
             f"--forward-to {given}: {error} Give one such as http://localhost:8000/hooks."

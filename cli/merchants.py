@@ -81,7 +81,7 @@ def create(
             webhook_url=webhook_url,
             rate_limit_per_min=rate_limit_per_min,
             fx_spread_bps=fx_spread_bps,
-            allow_private_urls=True,
+            allow_loopback=True,
             clock=clock,
             ids=UuidSource(clock),
         )

@@ -179,7 +179,7 @@ class System:
             "HousekeepingDatabaseUrl": database.login_url(owner_url, logins.housekeeping),
             "ValkeyUrl": _near_url(self._valkey, "VALKEY_URL"),
             "PiiKey": merchants.pii_key(self._home),
-            "WebhookAllowPrivateAddresses": "true",
+            "WebhookAllowLoopback": "true",
             "NotificationsFrom": _SENDER,
             "FxRateMaxAgeH": str(10 * 365 * 24),  # the bundled rates are as old as their package
             "ClockFile": str(self._home.clock_file),

@@ -30,7 +30,7 @@ def settings(app_database_url: str, valkey_url: str, monkeypatch: pytest.MonkeyP
         "VALKEY_URL": valkey_url,
         "PII_KEY": PII_KEY,
         "PROCESSOR_TIMEOUT_S": "0.2",
-        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",
         "RATE_LIMIT_PER_MIN": "100000",
         "FX_RATE_MAX_AGE_H": "87600",  # the bundled rates are as old as their package
     }

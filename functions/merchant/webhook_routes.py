@@ -180,10 +180,10 @@ async def get_webhook_endpoint_stats(raw: fastapi.Request, endpoint_id: str) -> 
 def endpoints() -> Endpoints:
     """The endpoints of this platform."""
     wired = platform()
-    check = _url_check(wired.settings.webhook_allow_private_addresses)
+    check = _url_check(wired.settings.webhook_allow_loopback)
     return Endpoints(wired.database, wired.pii_key, wired.clock, wired.ids, check)
 
 
 @cache
-def _url_check(allow_private: bool) -> UrlCheck:
-    return UrlCheck(allow_private=allow_private)
+def _url_check(allow_loopback: bool) -> UrlCheck:
+    return UrlCheck(allow_loopback=allow_loopback)

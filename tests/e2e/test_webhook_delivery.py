@@ -51,7 +51,7 @@ def merchant(paywright, database, receiver: Receiver) -> Iterator[Merchant]:
         webhook_url=receiver.url,
         clock=clock,
         ids=UuidSource(clock),
-        allow_private_urls=True,
+        allow_loopback=True,
     )
     yield Merchant(paywright.urls.gateway_url, made.api_key)
     database.execute(

@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     event_bus_name: str = "payment-events"
     webhook_dead_letter_queue_url: str | None = None
     webhook_timeout_s: float = Field(default=10, gt=0, le=10)
-    webhook_allow_private_addresses: bool = False
+    webhook_allow_loopback: bool = False
 
     notifications_from: str | None = Field(
         default=None, description="The address that e-mails to merchants are sent from."
@@ -106,8 +106,8 @@ class Settings(BaseSettings):
             if (getattr(self, value) is None) == (getattr(self, arn) is None):
                 raise ValueError(f"set exactly one of {value.upper()} and {arn.upper()}")
         _check_costs(self.processor_costs)
-        if self.environment == "production" and self.webhook_allow_private_addresses:
-            raise ValueError("WEBHOOK_ALLOW_PRIVATE_ADDRESSES is for local mode only")
+        if self.environment == "production" and self.webhook_allow_loopback:
+            raise ValueError("WEBHOOK_ALLOW_LOOPBACK is for local mode only")
         rates = self.fx_rates_url and self.fx_rates_url.get_secret_value()
         if self.environment == "production" and rates and not rates.startswith("https://"):
             raise ValueError("FX_RATES_URL must start with https:// (http is for local mode only)")

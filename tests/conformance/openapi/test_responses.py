@@ -113,7 +113,7 @@ def test_events(api: CheckedApi) -> None:
 def test_webhook_deliveries(
     new_api: NewApi, platform: Platform, owner: psycopg.Connection[Any]
 ) -> None:
-    api = new_api(webhook_url="http://127.0.0.1:9/", allow_private_urls=True)
+    api = new_api(webhook_url="http://127.0.0.1:9/", allow_loopback=True)
     api.pay(api.card(), 5000)
     merchant_id = parse_typeid("mer", api.merchant.id)
     owner.execute(

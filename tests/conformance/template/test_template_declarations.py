@@ -23,7 +23,7 @@ LAPTOP = {
     "HousekeepingDatabaseUrl": "postgresql://housekeeping@127.0.0.1/paywright",
     "ValkeyUrl": "redis://127.0.0.1",
     "PiiKey": "k" * 44,
-    "WebhookAllowPrivateAddresses": "true",
+    "WebhookAllowLoopback": "true",
 }
 AWS = {
     "DatabaseSecretArn": SECRET + "database",
@@ -70,7 +70,7 @@ RATES = {"FX_RATES_URL", "FX_RATES_TIMEOUT_S", "FX_RATE_MAX_AGE_H"}
 WEBHOOKS = {
     "WEBHOOK_DEAD_LETTER_QUEUE_URL",
     "WEBHOOK_TIMEOUT_S",
-    "WEBHOOK_ALLOW_PRIVATE_ADDRESSES",
+    "WEBHOOK_ALLOW_LOOPBACK",
 }
 # Beyond what every function has.
 OWN_VARIABLES = {
@@ -86,7 +86,7 @@ OWN_VARIABLES = {
     "merchant": {
         "RATE_LIMIT_PER_MIN",
         "PROCESSOR_TIMEOUT_S",
-        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES",
+        "WEBHOOK_ALLOW_LOOPBACK",
         *RATES,
     },
     "webhook": WEBHOOKS,

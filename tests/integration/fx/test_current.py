@@ -125,7 +125,7 @@ def test_production_asks_for_https(settings: Settings, monkeypatch: pytest.Monke
     monkeypatch.setenv("FX_RATES_URL", "http://rates.example/latest")
     assert Settings().fx_rates_url is not None
     monkeypatch.setenv("ENVIRONMENT", "production")
-    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "false")
+    monkeypatch.setenv("WEBHOOK_ALLOW_LOOPBACK", "false")
     with pytest.raises(ValueError, match="FX_RATES_URL must start with https://"):
         Settings()
     monkeypatch.setenv("FX_RATES_URL", "https://rates.example/latest")

@@ -22,7 +22,7 @@ Deliver = Callable[..., uuid.UUID]
 
 @pytest.fixture
 def merchant(platform: Platform, new_merchant: Any) -> Api:
-    return Api(new_merchant(webhook_url="http://127.0.0.1:9/webhooks", allow_private_urls=True))
+    return Api(new_merchant(webhook_url="http://127.0.0.1:9/webhooks", allow_loopback=True))
 
 
 @pytest.fixture

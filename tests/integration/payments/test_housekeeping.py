@@ -21,7 +21,7 @@ from tests.api import Api
 def paid(platform: Platform, new_merchant: Any, owner: psycopg.Connection[Any]) -> Any:
     """A payment whose event is on the bus, and nowhere else."""
     merchant: NewMerchant = new_merchant(
-        webhook_url="http://127.0.0.1:9/webhooks", allow_private_urls=True
+        webhook_url="http://127.0.0.1:9/webhooks", allow_loopback=True
     )
     api = Api(merchant)
     payment = parse_typeid("txn", api.pay(api.card()).json["id"])

@@ -148,7 +148,7 @@ class Merchant:
         self, *messages: Message, timeout_s: float = 2, left_s: float = 20
     ) -> list[Message]:
         """What the function `webhook` does with them; those that have to come again."""
-        sender = Sender(timeout_s=timeout_s, allow_private=True)
+        sender = Sender(timeout_s=timeout_s, allow_loopback=True)
         return deliver_batch(messages, replace(self.means, sender=sender), time_left_s=left_s)
 
     def deliver_due(self, *, timeout_s: float = 2) -> None:
@@ -161,7 +161,7 @@ class Merchant:
         """The loop of `webhook_due`, without its loop."""
         return DueDeliveries(
             self.store,
-            Sender(timeout_s=timeout_s, allow_private=True),
+            Sender(timeout_s=timeout_s, allow_loopback=True),
             self.graves,
             self.clock,
             SystemClock(),
@@ -261,7 +261,7 @@ def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
-    made = Sender(timeout_s=0.5, allow_private=True)
+    made = Sender(timeout_s=0.5, allow_loopback=True)
     yield made
     made.close()
 
@@ -302,14 +302,14 @@ def new_merchant(
             webhook_url=webhook_url,
             clock=clock,
             ids=ids,
-            allow_private_urls=True,
+            allow_loopback=True,
         )
         merchant_id = parse_typeid("mer", made.id)
         assert merchant_id is not None
         assert made.webhook_secret is not None
         means = Means(
             store=PostgresDeliveryStore(app_database, ids, clock, PII_KEY),
-            sender=Sender(timeout_s=2, allow_private=True),
+            sender=Sender(timeout_s=2, allow_loopback=True),
             places=Places(valkey, lease_s=35),
             dead_letters=graves,
             clock=clock,

@@ -256,7 +256,7 @@ def test_an_event_goes_from_the_outbox_to_the_receiver(
 
 def test_a_sender_that_was_given_up_is_no_success(merchant: Merchant) -> None:
     merchant.set_endpoint(url="http://127.0.0.1:1/nobody")
-    sender = Sender(timeout_s=1, allow_private=True)
+    sender = Sender(timeout_s=1, allow_loopback=True)
     deliver_batch([merchant.message()], replace(merchant.means, sender=sender), time_left_s=5)
     (attempt,) = merchant.attempts()
     assert attempt["status_code"] is None

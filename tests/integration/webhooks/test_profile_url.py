@@ -62,7 +62,7 @@ def test_the_profile_leaves_other_endpoints_alone(api: Api) -> None:
 def test_the_first_endpoint_of_a_new_merchant_is_its_profiles(
     platform: Platform, new_merchant: Callable[..., Any], owner: Owner
 ) -> None:
-    api = Api(new_merchant(webhook_url=URL, allow_private_urls=True))
+    api = Api(new_merchant(webhook_url=URL, allow_loopback=True))
     assert api.get(ME).json["webhook_url"] == URL
     (endpoint_id,) = listed(api)
     assert secrets_of(owner, endpoint_id)[0] == api.merchant.webhook_secret

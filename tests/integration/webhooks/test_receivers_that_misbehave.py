@@ -56,7 +56,7 @@ def test_a_body_gets_less_time_than_a_status(
 ) -> None:
     monkeypatch.setattr("paywright.webhooks.exchange.BODY_S", 0.3)
     receiver.replies.append(drip(first=b"HTTP/1.1 200 OK\r\n\r\n"))
-    sender = Sender(timeout_s=30, allow_private=True)
+    sender = Sender(timeout_s=30, allow_loopback=True)
     begun = time.monotonic()
     answer = sender.post(receiver.url, {}, BODY)
     assert time.monotonic() - begun < 10

@@ -30,13 +30,13 @@ PUBLIC = "1.1.1.1"
 @pytest.fixture
 def settings(laptop: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """As in production: private addresses are not allowed."""
-    monkeypatch.setenv("WEBHOOK_ALLOW_PRIVATE_ADDRESSES", "false")
+    monkeypatch.setenv("WEBHOOK_ALLOW_LOOPBACK", "false")
     return Settings()
 
 
 @pytest.fixture
 def careful(platform: Platform, api: Api) -> Api:
-    assert platform.settings.webhook_allow_private_addresses is False
+    assert platform.settings.webhook_allow_loopback is False
     return api
 
 
@@ -60,7 +60,7 @@ def test_an_endpoint_that_is_in_the_database_already_is_not_called() -> None:
     def resolver(*_: object) -> list[str]:
         raise AssertionError("it must not even be resolved")
 
-    sender = Sender(timeout_s=5, allow_private=False, resolver=resolver)
+    sender = Sender(timeout_s=5, allow_loopback=False, resolver=resolver)
     for url in SPELLINGS:
         answer = sender.post(url, {}, b"{}")
         assert answer.status is None
@@ -91,9 +91,9 @@ def new_name_server() -> Iterator[Callable[..., NameServer]]:
         server.close()
 
 
-def _sender(server: NameServer, *, allow_private: bool = False) -> Sender:
+def _sender(server: NameServer, *, allow_loopback: bool = False) -> Sender:
     trusting = ssl.create_default_context(cafile=str(TLS_FILE))
-    return Sender(timeout_s=5, allow_private=allow_private, resolver=server.resolve, tls=trusting)
+    return Sender(timeout_s=5, allow_loopback=allow_loopback, resolver=server.resolve, tls=trusting)
 
 
 def test_a_name_that_was_public_when_it_was_given_is_checked_again_at_each_attempt(
@@ -101,7 +101,7 @@ def test_a_name_that_was_public_when_it_was_given_is_checked_again_at_each_attem
 ) -> None:
     server = new_name_server([PUBLIC], ["127.0.0.1"])
     url = f"https://hooks.example:{trap.port}/"
-    UrlCheck(allow_private=False, resolver=server.resolve)(url)  # fine so far
+    UrlCheck(allow_loopback=False, resolver=server.resolve)(url)  # fine so far
     sender = _sender(server)
     for _ in range(2):
         answer = sender.post(url, {}, b"{}")
@@ -109,7 +109,7 @@ def test_a_name_that_was_public_when_it_was_given_is_checked_again_at_each_attem
     assert server.queries == ["hooks.example"] * 3
     assert trap.received == []
     # The trap would have been called: where private addresses are allowed it is.
-    assert _sender(server, allow_private=True).post(url, {}, b"{}").status == 200
+    assert _sender(server, allow_loopback=True).post(url, {}, b"{}").status == 200
 
 
 def test_a_name_that_is_both_is_refused_when_it_is_given(
@@ -117,7 +117,7 @@ def test_a_name_that_is_both_is_refused_when_it_is_given(
 ) -> None:
     server = new_name_server([PUBLIC, "::ffff:127.0.0.1"])
     with pytest.raises(UnsafeUrl, match="public internet"):
-        UrlCheck(allow_private=False, resolver=server.resolve)("https://hooks.example/")
+        UrlCheck(allow_loopback=False, resolver=server.resolve)("https://hooks.example/")
 
 
 def test_the_connection_goes_to_the_address_that_was_checked(
@@ -125,7 +125,7 @@ def test_the_connection_goes_to_the_address_that_was_checked(
 ) -> None:
     """A second look-up, which would find another address, is never made."""
     server = new_name_server(["127.0.0.1"], ["127.0.0.2"])
-    sender = _sender(server, allow_private=True)
+    sender = _sender(server, allow_loopback=True)
     assert sender.post(f"https://hooks.example:{trap.port}/", {}, b"{}").status == 200
     assert server.queries == ["hooks.example"]
     assert len(trap.received) == 1

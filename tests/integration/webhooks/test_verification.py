@@ -34,7 +34,7 @@ def url_for() -> Iterator[UrlFor]:
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
-    made = Sender(timeout_s=5, allow_private=True)
+    made = Sender(timeout_s=5, allow_loopback=True)
     yield made
     made.close()
 

@@ -38,7 +38,7 @@ def webhook_function(
         "VALKEY_URL": valkey_url,
         "PII_KEY": PII_KEY,
         "WEBHOOK_DEAD_LETTER_QUEUE_URL": dead_letters_url,
-        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",
         "AWS_ENDPOINT_URL": aws_endpoint_url,
     }.items():
         monkeypatch.setenv(name, value)
@@ -87,7 +87,7 @@ def due_function(
         "VALKEY_URL": "redis://127.0.0.1:1/0",
         "PII_KEY": PII_KEY,
         "WEBHOOK_DEAD_LETTER_QUEUE_URL": url,
-        "WEBHOOK_ALLOW_PRIVATE_ADDRESSES": "true",
+        "WEBHOOK_ALLOW_LOOPBACK": "true",
         "AWS_ENDPOINT_URL": aws_endpoint_url,
     }.items():
         monkeypatch.setenv(name, value)

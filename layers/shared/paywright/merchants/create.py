@@ -54,7 +54,7 @@ def create_merchant(
     rate_limit_per_min: int | None = None,
     fx_spread_bps: int = 0,
     livemode: bool = False,
-    allow_private_urls: bool = False,
+    allow_loopback: bool = False,
 ) -> NewMerchant:
     """Write everything in one transaction. `fx_spread_bps` of each conversion stay here.
 
@@ -67,7 +67,7 @@ def create_merchant(
         raise UnknownCurrency(param="settlement_currency") from error
     if webhook_url is not None:
         try:
-            check_url(webhook_url, allow_private=allow_private_urls)
+            check_url(webhook_url, allow_loopback=allow_loopback)
         except ValueError as error:
             raise InvalidField(str(error), param="webhook_url") from error
     merchant_id, api_key_id, key = ids.new(), ids.new(), new_api_key(livemode)

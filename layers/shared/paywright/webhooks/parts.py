@@ -34,7 +34,7 @@ def delivery_parts(settings: Settings) -> Parts:
         PostgresDeliveryStore(open_database(settings), UuidSource(clock), clock, pii_key),
         Sender(
             timeout_s=settings.webhook_timeout_s,
-            allow_private=settings.webhook_allow_private_addresses,
+            allow_loopback=settings.webhook_allow_loopback,
         ),
         DeadLetters(settings.webhook_dead_letter_queue_url),
         clock,

@@ -91,16 +91,16 @@ class UrlCheck:
     """
 
     def __init__(
-        self, *, allow_private: bool, timeout_s: float = 2.0, resolver: Resolve = system_resolve
+        self, *, allow_loopback: bool, timeout_s: float = 2.0, resolver: Resolve = system_resolve
     ) -> None:
-        self._allow_private = allow_private
+        self._allow_loopback = allow_loopback
         self._timeout_s = timeout_s
         self._resolver = Resolver(resolver)
 
     def __call__(self, url: str) -> None:
         """Raise UnsafeUrl for one that they may not go to."""
-        target = urls.parse(url, allow_private=self._allow_private)
-        if self._allow_private:
+        target = urls.parse(url, allow_loopback=self._allow_loopback)
+        if self._allow_loopback:
             return
         try:
             addresses = self._resolver.within(self._timeout_s, target.host, target.port)
@@ -109,10 +109,10 @@ class UrlCheck:
         check_addresses(addresses)
 
 
-def check_addresses(addresses: Iterable[str]) -> None:
+def check_addresses(addresses: Iterable[str], *, allow_loopback: bool = False) -> None:
     """Raise UnsafeUrl unless all are public: one that is not makes the others suspect."""
     for address in addresses:
-        urls.check_address(address)
+        urls.check_address(address, allow_loopback=allow_loopback)
 
 
 def _is_address(host: str) -> bool:

@@ -57,12 +57,12 @@ class Sender:
         self,
         *,
         timeout_s: float,
-        allow_private: bool,
+        allow_loopback: bool,
         resolver: Resolve = system_resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._timeout_s = timeout_s
-        self._allow_private = allow_private
+        self._allow_loopback = allow_loopback
         self._resolver = Resolver(resolver)
         self._given_tls = tls
         self._kept = KeptConnections()
@@ -102,7 +102,7 @@ class Sender:
     def _post(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: Deadline
     ) -> Received:
-        target = urls.parse(url, allow_private=self._allow_private)
+        target = urls.parse(url, allow_loopback=self._allow_loopback)
         sent = request(target.authority, target.path, {**_HEADERS, **headers}, body)
         kept = self._kept.take(url)
         if kept is not None:
@@ -136,8 +136,7 @@ class Sender:
     def _connect(self, target: urls.Target, deadline: Deadline) -> socket.socket:
         found = self._resolver.within(deadline.left_s(), target.host, target.port)
         addresses = found[:_MAX_ADDRESSES]
-        if not self._allow_private:
-            check_addresses(addresses)
+        check_addresses(addresses, allow_loopback=self._allow_loopback)
         plain = connect_to_one_of(addresses, target.port, deadline)
         if target.scheme == "http":
             return plain

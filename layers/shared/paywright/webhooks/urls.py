@@ -80,16 +80,16 @@ class Target:
         return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
-def check_url(url: str, *, allow_private: bool) -> None:
+def check_url(url: str, *, allow_loopback: bool) -> None:
     """Raise UnsafeUrl when webhooks cannot go to this URL, whatever its host resolves to."""
-    parse(url, allow_private=allow_private)
+    parse(url, allow_loopback=allow_loopback)
 
 
 @lru_cache(maxsize=1024)
-def parse(url: str, *, allow_private: bool) -> Target:
+def parse(url: str, *, allow_loopback: bool) -> Target:
     """The target of a URL; raise UnsafeUrl.
 
-    `allow_private` is for a laptop: plain http and private addresses are fine then.
+    `allow_loopback` is for a laptop: plain http and the laptop itself are fine then, by any port.
     """
     if len(url) > MAX_LENGTH:
         raise UnsafeUrl(f"A webhook URL has at most {MAX_LENGTH} characters.")
@@ -100,8 +100,8 @@ def parse(url: str, *, allow_private: bool) -> Target:
         port = parts.port
     except ValueError:
         raise UnsafeUrl("The webhook URL is malformed.") from None
-    if parts.scheme != "https" and not (allow_private and parts.scheme == "http"):
-        allowed = "https:// or http://" if allow_private else "https://"
+    if parts.scheme != "https" and not (allow_loopback and parts.scheme == "http"):
+        allowed = "https:// or http://" if allow_loopback else "https://"
         raise UnsafeUrl(f"A webhook URL starts with {allowed}.")
     if "@" in parts.netloc:
         raise UnsafeUrl("A webhook URL holds no user name or password.")
@@ -109,15 +109,14 @@ def parse(url: str, *, allow_private: bool) -> Target:
         raise UnsafeUrl("A webhook URL has no fragment.")
     if port == 0 or parts.netloc.endswith(":"):
         raise UnsafeUrl("The port of the webhook URL is not valid.")
-    if not allow_private and port is not None and port != 443 and port < FIRST_FREE_PORT:
+    if not allow_loopback and port is not None and port != 443 and port < FIRST_FREE_PORT:
         # Mail, file shares and the like: whatever answers there takes no webhooks.
         raise UnsafeUrl(f"The port of a webhook URL is 443, or {FIRST_FREE_PORT} to 65535.")
     host = _host(parts.hostname or "", bracketed="[" in parts.netloc)
-    if not allow_private:
-        if isinstance(host, str):
-            _check_name(host)
-        else:
-            check_address(str(host))
+    if not isinstance(host, str):
+        check_address(str(host), allow_loopback=allow_loopback)
+    elif not allow_loopback:  # there a name may be the laptop's: its addresses tell
+        _check_name(host)
     path = parts.path or "/"
     return Target(
         parts.scheme,
@@ -127,9 +126,11 @@ def parse(url: str, *, allow_private: bool) -> Target:
     )
 
 
-def check_address(address: str) -> None:
-    """Raise UnsafeUrl unless this is a public unicast address."""
+def check_address(address: str, *, allow_loopback: bool = False) -> None:
+    """Raise UnsafeUrl unless this is a public unicast address, or one of this machine's own."""
     parsed = ipaddress.ip_address(address)
+    if allow_loopback and parsed.is_loopback and getattr(parsed, "ipv4_mapped", None) is None:
+        return
     if (
         not parsed.is_global
         or parsed.is_multicast
