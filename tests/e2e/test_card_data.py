@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shlex
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +104,9 @@ def test_numbers_are_nowhere(poor) -> None:
     customer = api.created("/v1/customers", {"name": "Ada"})
     methods = f"/v1/customers/{customer['id']}/payment_methods"
     numbers = (*test_cards.SCENARIOS, *_OTHERS, *test_accounts.SCENARIOS)
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: play(api, methods, number), numbers))
+    # One after another: side by side the silent cards keep the breaker open for all others.
+    for number in numbers:
+        play(api, methods, number)
     number = _OTHERS[0]
     json_type = {"Content-Type": "application/json"}
     refusals = [
