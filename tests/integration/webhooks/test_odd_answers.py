@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from paywright.ids import typeid
 from paywright.webhooks.deliver import deliver_batch
 from paywright.webhooks.deliveries import UNTELLABLE
 from paywright.webhooks.due import DueDeliveries
@@ -28,7 +29,9 @@ class Saying:
 
 
 @pytest.mark.parametrize("words", _ODD)
-def test_an_odd_answer_holds_up_no_other(merchant: Merchant, words: str) -> None:
+def test_an_odd_answer_holds_up_no_other(
+    words: str, merchant: Merchant, caplog: pytest.LogCaptureFixture
+) -> None:
     messages = [merchant.message() for _ in range(3)]
     sender = Saying(Answer(200, excerpt="thanks"), Answer(200, excerpt=words), Answer(None, words))
     means = replace(merchant.means, sender=sender)
@@ -42,6 +45,14 @@ def test_an_odd_answer_holds_up_no_other(merchant: Merchant, words: str) -> None
     statuses = sorted(each["status"] for each in merchant.deliveries())
     assert statuses == ["delivered", "delivered", "pending"]
     assert merchant.endpoint()["failures"] == 1
+    named = [
+        vars(each)["delivery"]
+        for each in caplog.records
+        if (each.levelname, each.message) == ("WARNING", "What a receiver said cannot be kept")
+    ]
+    odd = {each["delivery_id"] for each in merchant.attempts() if UNTELLABLE in each.values()}
+    assert sorted(named) == sorted(typeid("whd", each) for each in odd)
+    assert words not in caplog.text
 
 
 @pytest.mark.parametrize("words", _ODD)

@@ -24,16 +24,14 @@ def record(
 ) -> list[Outcome]:
     """Record outcomes and tell of them; return those that the database refuses.
 
-    All in one statement; each in one of its own where that fails, whatever the reason may be.
-    Raise `db.Lost` when the database is away.
+    All in one statement; where that fails, whatever the reason may be, each in one of its own, and
+    without its receiver's words where these are what the database does not take. Raise `db.Lost`
+    when the database is away.
     """
     refused: list[Outcome] = []
-    try:
-        store.record(outcomes, hanging)
-    except db.Lost:
-        raise
-    except Exception:
-        get_logger().exception("Webhook deliveries could not be recorded together")
+    error = _refusal(store, outcomes, hanging)
+    if error is not None:
+        get_logger().warning("Webhook deliveries could not be recorded together", exc_info=error)
         refused = [each for each in outcomes if not _is_recorded(store, each)]
         store.record([], hanging)
     for each in outcomes:
@@ -43,17 +41,31 @@ def record(
 
 
 def _is_recorded(store: Records, outcome: Outcome) -> bool:
+    error = _refusal(store, [outcome])
+    if error is None:
+        return True
+    about = {
+        "event": outcome.delivery.event.public_id,
+        "delivery": typeid("whd", outcome.delivery.id),
+    }
+    still = _refusal(store, [outcome.without_words()])
+    if still is None:
+        get_logger().warning(
+            "What a receiver said cannot be kept", extra=about | {"reason": type(error).__name__}
+        )
+        return True
+    get_logger().error("A webhook delivery could not be recorded", exc_info=still, extra=about)
+    return False
+
+
+def _refusal(
+    store: Records, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()
+) -> Exception | None:
+    """What the database has against these, if anything."""
     try:
-        store.record([outcome])
+        store.record(outcomes, hanging)
     except db.Lost:
         raise
-    except Exception:
-        get_logger().exception(
-            "A webhook delivery could not be recorded",
-            extra={
-                "event": outcome.delivery.event.public_id,
-                "delivery": typeid("whd", outcome.delivery.id),
-            },
-        )
-        return False
-    return True
+    except Exception as error:
+        return error
+    return None

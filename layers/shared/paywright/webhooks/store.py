@@ -15,7 +15,6 @@ from paywright.clock import Clock
 from paywright.db.connection import Row, with_retries
 from paywright.event import EventType
 from paywright.ids import IdSource, typeid
-from paywright.observability import get_logger
 from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
 from paywright.webhooks.disabled import disabled_event
 from paywright.webhooks.filters import wanted_then
@@ -34,9 +33,6 @@ from paywright.webhooks.health import (
 from paywright.webhooks.message import Event
 
 _QUERIES = db.load(__file__)
-
-_NO_TEXT = (psycopg.DataError, UnicodeEncodeError)
-"""What is raised for text that is none to the database."""
 
 _NOT_KEPT = "the event is kept no longer"
 _NOT_WANTED = "no longer wanted: other event_types were set, or the endpoint was disabled meanwhile"
@@ -146,38 +142,8 @@ class PostgresDeliveryStore:
         """Keep what came of deliveries, each of another event or endpoint.
 
         `hanging` are endpoints that have not answered and should have. What is sent to an endpoint
-        is disabled, and its merchant told, where an answer or days of failures ask for it. Words of
-        a receiver that the database does not take are left out: they hold up nothing else.
+        is disabled, and its merchant told, where an answer or days of failures ask for it.
         """
-        try:
-            self._record(outcomes, hanging)
-        except _NO_TEXT as error:
-            odd = [outcome for outcome in outcomes if not self._takes(outcome)]
-            if not odd:
-                raise
-            get_logger().warning(
-                "What a receiver said cannot be kept",
-                extra={
-                    "deliveries": [typeid("whd", outcome.delivery.id) for outcome in odd],
-                    "reason": type(error).__name__,
-                },
-            )
-            self._record(
-                [each.without_words() if each in odd else each for each in outcomes], hanging
-            )
-
-    def _takes(self, outcome: Outcome) -> bool:
-        """Whether the database takes all that is said of an outcome."""
-        answer = outcome.answer
-        words = [outcome.delivery.event.trace_id]
-        words += [answer.error, answer.excerpt] if answer else []
-        try:
-            self._database.all(_QUERIES["takes"], {"words": words})
-        except _NO_TEXT:
-            return False
-        return True
-
-    def _record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint]) -> None:
         results: dict[UUID, list[Outcome]] = {}
         for outcome in outcomes:
             if outcome.answer is not None:

@@ -146,9 +146,6 @@ UPDATE webhook_endpoints AS endpoint
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
    AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
 
--- name: takes
-SELECT %(words)s::text[];
-
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
 -- said of another URL says nothing of this one, and an answer ends what were failures only.
