@@ -25,6 +25,7 @@ _SERIALIZABLE = (
     b"SET LOCAL enable_bitmapscan = off",
 )
 _RETRYABLE = ("40001", "40P01")  # serialization failure, deadlock: nothing happened, try again
+_NOT_LOST = (*_RETRYABLE, "39000")  # pgcrypto's, of damaged data or another key: it did answer
 
 
 class Lost(ServiceUnavailable):
@@ -163,7 +164,7 @@ class _LostTo:
         """Nothing is kept: one object serves all."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, psycopg.OperationalError) and error.sqlstate not in _RETRYABLE:
+        if isinstance(error, psycopg.OperationalError) and error.sqlstate not in _NOT_LOST:
             raise Lost(ServiceUnavailable.__doc__) from error
 
 

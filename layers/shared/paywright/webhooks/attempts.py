@@ -21,6 +21,7 @@ from paywright.webhooks.sender import Answer
 
 UNJUDGED = "the attempt could not be judged"
 UNANSWERED = "no answer in time"
+UNSIGNED = "it cannot be signed: the endpoint's secret is damaged; rotate it"
 
 Jitter = Callable[[], float]
 
@@ -70,6 +71,8 @@ class Attempt:
         ways = self._ways
         try:
             self._at, self._began = ways.clock.now(), time.monotonic()  # a thread became free
+            if not endpoint.secrets:
+                return self._failed(UNSIGNED)
             now = ways.wall.now()
             headers = signing.headers(endpoint.secrets, event.public_id, now, event.payload)
             answer = ways.sender.post(endpoint.url, headers, event.payload)

@@ -30,7 +30,7 @@ class Endpoint:
     id: UUID
     url: str
     secrets: tuple[str, ...]
-    """The present one, then the one before it while that is still good."""
+    """The present one, then the one before it while that is still good; none if it is damaged."""
     sequence: int
     health: Health
 

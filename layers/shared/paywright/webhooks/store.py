@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from paywright.clock import Clock
 from paywright.db.connection import Row, with_retries
 from paywright.event import EventType
 from paywright.ids import IdSource, typeid
+from paywright.observability import get_logger
 from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
 from paywright.webhooks.disabled import disabled_event
 from paywright.webhooks.filters import wanted_then
@@ -205,7 +207,6 @@ class PostgresDeliveryStore:
 
     def _endpoints(self, rows: Sequence[Row]) -> list[Endpoint]:
         """The endpoint of each row; rows of one share it."""
-        self._decrypt({secret for row in rows for secret in _secrets_of(row)})
         made: dict[UUID, Endpoint] = {}
         for row in rows:
             if row["endpoint_id"] not in made:
@@ -213,7 +214,7 @@ class PostgresDeliveryStore:
                     merchant_id=row["merchant_id"],
                     id=row["endpoint_id"],
                     url=row["url"],
-                    secrets=tuple([self._secrets[secret] for secret in _secrets_of(row)]),
+                    secrets=self._secrets_of(row),
                     sequence=row["endpoint_sequence"],
                     health=Health(
                         row["answered_at"], row["failing_since"], row["failures"], row["slow"]
@@ -221,17 +222,30 @@ class PostgresDeliveryStore:
                 )
         return [made[row["endpoint_id"]] for row in rows]
 
-    def _decrypt(self, encrypted: Set[bytes]) -> None:
-        """Know the secrets of these."""
-        unknown = list(encrypted - self._secrets.keys())
-        if not unknown:
-            return
-        if len(self._secrets) + len(unknown) > _MOST_SECRETS:
-            self._secrets.clear()
-            unknown = list(encrypted)
-        parameters = {"encrypted": unknown, "pii_key": self._pii_key}
-        rows = self._database.all(_QUERIES["decrypt"], parameters)
-        self._secrets |= {row["encrypted"]: row["secret"] for row in rows}
+    def _secrets_of(self, endpoint: Mapping[str, Any]) -> tuple[str, ...]:
+        """An endpoint's secrets, the present one first; none where that cannot be decrypted."""
+        columns = ("secret_encrypted", "previous_secret_encrypted")
+        encrypted = [endpoint[name] for name in columns if endpoint[name] is not None]
+        known = (self._decrypted(each, endpoint["endpoint_id"]) for each in encrypted)
+        return tuple(takewhile(bool, known))
+
+    def _decrypted(self, encrypted: bytes, endpoint_id: UUID) -> str:
+        """A secret; empty where it cannot be decrypted, of which the log tells once."""
+        if encrypted not in self._secrets:
+            if len(self._secrets) >= _MOST_SECRETS:
+                self._secrets.clear()
+            parameters = {"encrypted": encrypted, "pii_key": self._pii_key}
+            try:
+                (row,) = self._database.all(_QUERIES["decrypt"], parameters)
+            except psycopg.Error as error:
+                get_logger().error(
+                    "A webhook endpoint's secret cannot be decrypted; if PII_KEY is what it was"
+                    " encrypted with, the secret is damaged and has to be rotated",
+                    extra={"endpoint": typeid("whe", endpoint_id), "reason": type(error).__name__},
+                )
+                row = {"secret": ""}
+            self._secrets[encrypted] = row["secret"]
+        return self._secrets[encrypted]
 
 
 def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:
@@ -254,12 +268,6 @@ def _why_in_vain(row: Row) -> str | None:
     if row["status"] != "pending" or row["asked_for"]:
         return None
     return None if _wants(row, row["event_id"], row["type"]) else _NOT_WANTED
-
-
-def _secrets_of(endpoint: Mapping[str, Any]) -> list[bytes]:
-    """An endpoint's secrets, encrypted, the present one first."""
-    columns = ("secret_encrypted", "previous_secret_encrypted")
-    return [endpoint[name] for name in columns if endpoint[name] is not None]
 
 
 def _event_of(row: Row) -> Event:

@@ -37,8 +37,7 @@ SELECT event.number, event.id AS event_id, delivery.id AS delivery_id, delivery.
            OFFSET 0) AS delivery ON true;
 
 -- name: decrypt
-SELECT encrypted, pgp_sym_decrypt(encrypted, %(pii_key)s) AS secret
-  FROM unnest(%(encrypted)s::bytea[]) AS encrypted;
+SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS secret;
 
 -- fragment: failures
 (CASE WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN seen.failures
