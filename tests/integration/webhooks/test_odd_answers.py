@@ -52,7 +52,6 @@ def test_an_odd_answer_holds_up_no_other(
     ]
     odd = {each["delivery_id"] for each in merchant.attempts() if UNTELLABLE in each.values()}
     assert sorted(named) == sorted(typeid("whd", each) for each in odd)
-    assert words not in caplog.text
 
 
 @pytest.mark.parametrize("words", _ODD)

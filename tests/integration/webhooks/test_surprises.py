@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from paywright.ids import typeid
 from paywright.webhooks.attempts import UNJUDGED
 from paywright.webhooks.deliver import deliver_batch
+from paywright.webhooks.deliveries import Endpoint, Outcome
 from paywright.webhooks.due import DueDeliveries
-from paywright.webhooks.message import Message
+from paywright.webhooks.message import event_of
+from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant
+from paywright.webhooks.store import PostgresDeliveryStore
+from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.receivers import Receiver, status
 
 _NO_STATUS_OF_HTTP = 70_000
@@ -107,30 +112,86 @@ def test_a_moment_beyond_all_years_is_no_retry_after(
     assert [each["status_code"] for each in merchant.attempts()] == [503, 503]
 
 
-def test_a_first_attempt_that_cannot_be_recorded_comes_again_alone(
-    merchant: Merchant, receiver: Receiver
+def test_a_first_attempt_that_cannot_be_kept_counts_and_holds_up_no_other(
+    merchant: Merchant, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     messages = [merchant.message() for _ in range(3)]
     sender = Surprising(merchant, Answer(_NO_STATUS_OF_HTTP))
-    undone = deliver_batch(messages, replace(merchant.means, sender=sender), time_left_s=9)
-    assert len(undone) == 1
-    assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 2
-    assert merchant.deliver(*undone) == []
+    assert deliver_batch(messages, replace(merchant.means, sender=sender), time_left_s=9) == []
+    (owed,) = [each for each in merchant.deliveries() if each["status"] != "delivered"]
+    assert (owed["status"], owed["tries"], owed["attempts"]) == ("pending", 1, 0)
+    (line,) = [vars(each) for each in caplog.records if each.levelname == "ERROR"]
+    assert line["delivery"] == typeid("whd", owed["id"])
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
     assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 3
     assert len(receiver.received) == 3
 
 
-def test_a_retry_that_cannot_be_recorded_comes_again_alone(
+def test_attempts_that_cannot_be_kept_come_to_an_end(
     merchant: Merchant, receiver: Receiver
 ) -> None:
+    receiver.replies.append(status(500))
+    merchant.deliver(merchant.message())
+    for tries in range(1, MAX_ATTEMPTS):
+        assert [(each["status"], each["tries"]) for each in merchant.deliveries()] == [
+            ("pending", tries)
+        ]
+        (waiting,) = merchant.waiting()
+        merchant.clock.ahead += waiting["due_at"] - merchant.clock.now()
+        due = due_of(merchant, Answer(_NO_STATUS_OF_HTTP))
+        due.step()
+        due.finish(9)
+    assert [each["status"] for each in merchant.deliveries()] == ["failed"]
+    assert len(merchant.graves.letters) == 1
+    assert merchant.waiting() == []
+
+
+class Refusing(PostgresDeliveryStore):
+    """Takes nothing of one event, whatever is said of it."""
+
+    refused: UUID | None = None
+
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+        if self.refused in [each.delivery.event.id for each in outcomes]:
+            raise Odd
+        super().record(outcomes, hanging)
+
+
+@pytest.fixture
+def refusing(merchant: Merchant) -> Refusing:
+    return Refusing(merchant.store._database, merchant.store._ids, merchant.clock, PII_KEY)
+
+
+def test_a_first_attempt_of_which_nothing_can_be_kept_comes_again_alone(
+    merchant: Merchant, receiver: Receiver, refusing: Refusing
+) -> None:
+    messages = [merchant.message() for _ in range(3)]
+    refusing.refused = event_of(messages[1]).id
+    means = replace(merchant.means, store=refusing)
+    assert deliver_batch(messages, means, time_left_s=9) == [messages[1]]
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 2
+    refusing.refused = None
+    assert deliver_batch([messages[1]], means, time_left_s=9) == []
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 3
+    assert len(receiver.received) == 4
+
+
+def test_a_retry_of_which_nothing_can_be_kept_is_due_again_alone(
+    merchant: Merchant, receiver: Receiver, refusing: Refusing
+) -> None:
     receiver.replies.extend([status(500)] * 2)
-    merchant.deliver(merchant.message(), Message("second", merchant.message().body))
+    messages = [merchant.message() for _ in range(2)]
+    merchant.deliver(*messages)
     merchant.set_endpoint(answered_at=merchant.clock.now(), failing_since=None, failures=0)
     merchant.clock.advance(seconds=2)
-    due = due_of(merchant, Answer(_NO_STATUS_OF_HTTP))
+    means = merchant.means
+    due = DueDeliveries(refusing, means.sender, merchant.graves, merchant.clock, means.wall)
+    refusing.refused = event_of(messages[0]).id
     due.step()
     due.finish(9)
     assert sorted(each["status"] for each in merchant.deliveries()) == ["delivered", "pending"]
+    refusing.refused = None
     merchant.clock.advance(seconds=61)  # it was taken for a minute
     due._look_at = 0
     due.step()

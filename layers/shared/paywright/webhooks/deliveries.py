@@ -69,6 +69,11 @@ class Outcome:
             answer = replace(answer, error=error, excerpt=excerpt)
         return replace(self, delivery=replace(self.delivery, event=event), answer=answer)
 
+    def without_attempt(self) -> Outcome:
+        """Only what is still to be done, and that it was attempted once more."""
+        delivery = self.without_words().delivery
+        return replace(self, delivery=replace(delivery, tries=self.tries), answer=None)
+
     @property
     def tries(self) -> int:
         """How often it was attempted since it was begun."""

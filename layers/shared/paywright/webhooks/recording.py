@@ -24,14 +24,17 @@ def record(
 ) -> list[Outcome]:
     """Record outcomes and tell of them; return those that the database refuses.
 
-    All in one statement; where that fails, whatever the reason may be, each in one of its own, and
-    without its receiver's words where these are what the database does not take. Raise `db.Lost`
-    when the database is away.
+    All in one statement; where that fails, whatever the reason may be, each in one of its own: as
+    it is, without its receiver's words, or else only what is still to be done, so that attempts
+    count and come to an end. Raise `db.Lost` when the database is away.
     """
     refused: list[Outcome] = []
     error = _refusal(store, outcomes, hanging)
     if error is not None:
-        get_logger().warning("Webhook deliveries could not be recorded together", exc_info=error)
+        get_logger().warning(
+            "Webhook deliveries could not be recorded together",
+            extra={"reason": type(error).__name__},
+        )
         refused = [each for each in outcomes if not _is_recorded(store, each)]
         store.record([], hanging)
     for each in outcomes:
@@ -47,15 +50,16 @@ def _is_recorded(store: Records, outcome: Outcome) -> bool:
     about = {
         "event": outcome.delivery.event.public_id,
         "delivery": typeid("whd", outcome.delivery.id),
+        "reason": type(error).__name__,
     }
-    still = _refusal(store, [outcome.without_words()])
-    if still is None:
-        get_logger().warning(
-            "What a receiver said cannot be kept", extra=about | {"reason": type(error).__name__}
-        )
+    if _refusal(store, [outcome.without_words()]) is None:
+        get_logger().warning("What a receiver said cannot be kept", extra=about)
         return True
-    get_logger().error("A webhook delivery could not be recorded", exc_info=still, extra=about)
-    return False
+    get_logger().error("A webhook's attempt cannot be kept", exc_info=error, extra=about)
+    error = _refusal(store, [outcome.without_attempt()])
+    if error is not None:
+        get_logger().error("A webhook delivery cannot be kept", exc_info=error, extra=about)
+    return error is None
 
 
 def _refusal(
