@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
 
+from paywright.webhooks.deliveries import Endpoint, Outcome
+from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.queue import DeadLetter, DeadLetters
-from tests.integration.webhooks.conftest import Merchant
+from paywright.webhooks.store import PostgresDeliveryStore
+from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.receivers import Receiver, status
 
 
@@ -86,6 +89,29 @@ def test_dead_letters_wait_while_their_queue_is_away(
     assert merchant.graves.letters[0].reason == "the receiver answered 503"
     assert len(receiver.received) == 2, "it is not sent again"
     assert merchant.waiting() == []
+
+
+@pytest.mark.parametrize("meanwhile", ["delivered", "pending"])
+def test_what_was_delivered_or_sent_again_meanwhile_is_no_dead_letter(
+    merchant: Merchant, receiver: Receiver, meanwhile: str
+) -> None:
+    class Overtaken(PostgresDeliveryStore):
+        def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+            super().record(outcomes, hanging)
+            merchant.owner.execute("UPDATE webhook_deliveries SET status = %s", [meanwhile])
+
+    receiver.replies.extend([status(503)] * 2)
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = 5")
+    merchant.clock.advance(seconds=2)
+    store, means = merchant.store, merchant.means
+    overtaken = Overtaken(store._database, store._ids, merchant.clock, PII_KEY)
+    due = DueDeliveries(overtaken, means.sender, merchant.graves, merchant.clock, means.wall)
+    due.step()
+    due.finish(5)
+    assert len(receiver.received) == 2
+    assert [each["status"] for each in merchant.deliveries()] == [meanwhile]
+    assert merchant.graves.letters == []
 
 
 def test_a_redriven_dead_letter_is_tried_anew_for_its_endpoint_alone_and_once(

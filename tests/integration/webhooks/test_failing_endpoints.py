@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -166,3 +167,26 @@ def test_what_waits_for_an_endpoint_that_is_taken_away_fails(
     assert delivery["next_retry_at"] is None
     assert len(receiver.received) == 1
     assert merchant.waiting() == []
+
+
+def test_what_waits_in_vain_ends_beside_what_is_sent_and_holds_it_up_little(
+    merchant: Merchant,
+    receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("paywright.webhooks.store._MOST_CLOSED", 2)
+    gone = new_merchant(receiver.url)
+    for each in (gone, merchant):
+        each.set_endpoint(slow=True)
+    gone.deliver(*[gone.message() for _ in range(3)])
+    gone.set_endpoint(enabled=False)
+    due = merchant.due()
+    for closed in (2, 3):
+        merchant.deliver(merchant.message())
+        due._look_at = 0
+        due.step()
+        assert [each["status"] for each in gone.deliveries()].count("failed") == closed
+    due.finish(5)
+    assert len(receiver.received) == 2
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 2

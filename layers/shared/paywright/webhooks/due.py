@@ -39,7 +39,7 @@ BREATH_S = 0.02
 """From one look to the next, at least."""
 
 CLOSE_EVERY_S = 5.0
-"""How often it looks, when nothing is due, for what waits in vain."""
+"""How often it looks for what waits in vain; some of it ends after each look at the rest."""
 
 LEASE_S = 60.0
 """Business time after which what was taken is due again, should this environment be gone."""
@@ -65,6 +65,10 @@ class DueStore(Protocol):
 
     def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
         """Keep what came of deliveries, and which endpoints have not answered in time."""
+        ...
+
+    def is_failed(self, delivery: Delivery) -> bool:
+        """Whether it still is, or was sent again or delivered by a copy meanwhile."""
         ...
 
     def settle(self, delivery: Delivery) -> None:
@@ -95,9 +99,8 @@ class DueDeliveries:
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="due")
         self._under_way: dict[UUID, Attempt] = {}
         self._unrecorded: list[Outcome] = []
-        self._hang: set[UUID] = (
-            set()
-        )  # endpoints known to, as long as a request to them is under way
+        # Endpoints that are known to, as long as a request to them is under way.
+        self._hang: set[UUID] = set()
         self._look_at = self._close_at = 0.0
 
     def step(self) -> bool:
@@ -109,15 +112,10 @@ class DueDeliveries:
         if time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + BREATH_S
-        found = self._begin()
-        if found:
-            return False
-        self._look_at = time.monotonic() + POLL_S
-        if time.monotonic() < self._close_at:
-            return False
-        self._close_at = time.monotonic() + CLOSE_EVERY_S
-        while self._store.close():
-            pass
+        if not self._begin():
+            self._look_at = time.monotonic() + POLL_S
+        if time.monotonic() >= self._close_at and not self._store.close():
+            self._close_at = time.monotonic() + CLOSE_EVERY_S
         return False
 
     def rest(self, at_most_s: float) -> None:
@@ -209,5 +207,5 @@ class DueDeliveries:
                 ("ENDPOINT_ID", endpoint_id),
             ),
         )
-        if self._dead_letters.put(letter):
+        if self._store.is_failed(delivery) and self._dead_letters.put(letter):
             self._store.settle(delivery)

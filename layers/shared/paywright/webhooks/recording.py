@@ -58,7 +58,11 @@ def _is_recorded(store: Records, outcome: Outcome) -> bool:
     get_logger().error("A webhook's attempt cannot be kept", exc_info=error, extra=about)
     error = _refusal(store, [outcome.without_attempt()])
     if error is not None:
-        get_logger().error("A webhook delivery cannot be kept", exc_info=error, extra=about)
+        get_logger().error(
+            "A webhook delivery cannot be kept; it comes again until the database takes it",
+            exc_info=error,
+            extra=about,
+        )
     return error is None
 
 

@@ -170,10 +170,13 @@ class PostgresDeliveryStore:
             if reason is not None:
                 self._disable(reason, these[-1], now)
 
+    def is_failed(self, delivery: Delivery) -> bool:
+        """Whether it still is, or was sent again or delivered by a copy meanwhile."""
+        return self._database.one(_QUERIES["is_failed"], _key_of(delivery)) is not None
+
     def settle(self, delivery: Delivery) -> None:
         """A failed one is told of: nothing is to be done with it, unless it was sent again."""
-        parameters = {"merchant_id": delivery.endpoint.merchant_id, "id": delivery.id}
-        self._database.run(_QUERIES["settle"], parameters)
+        self._database.run(_QUERIES["settle"], _key_of(delivery))
 
     def close(self) -> int:
         """Fail what waits for endpoints that are disabled or deleted, a thousand at most."""
@@ -246,6 +249,10 @@ class PostgresDeliveryStore:
                 row = {"secret": ""}
             self._secrets[encrypted] = row["secret"]
         return self._secrets[encrypted]
+
+
+def _key_of(delivery: Delivery) -> dict[str, UUID]:
+    return {"merchant_id": delivery.endpoint.merchant_id, "id": delivery.id}
 
 
 def _is_for(event: Event, endpoint: Mapping[str, Any]) -> bool:

@@ -265,6 +265,10 @@ UPDATE webhook_deliveries AS delivery
  WHERE delivery.merchant_id = closed.merchant_id AND delivery.id = closed.delivery_id
    AND delivery.status = 'pending';
 
+-- name: is_failed
+SELECT 1 FROM webhook_deliveries
+ WHERE merchant_id = %(merchant_id)s AND id = %(id)s AND status = 'failed';
+
 -- name: settle
 -- By the delivery's own lock: whoever sends it again has that first, and then it is not failed.
 WITH failed AS (
