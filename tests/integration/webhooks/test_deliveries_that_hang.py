@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from paywright.cache import Cache
+from paywright.webhooks.deliver import LATE
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message
 from paywright.webhooks.places import Places
@@ -112,6 +113,37 @@ def test_what_others_of_a_batch_have_is_recorded_before_the_one_that_hangs(
     assert [delivery["status"] for delivery in hung.deliveries()] == ["delivered"]
     assert hung.endpoint()["slow"]
     assert len(receiver.received) == 1
+
+
+def test_one_environment_at_a_time_waits_for_what_is_late(
+    merchant: Merchant, receiver: Receiver, valkey: Cache
+) -> None:
+    elsewhere = Places(valkey, lease_s=35)
+    assert elsewhere.take({LATE: False})
+    is_over, is_answered = threading.Event(), threading.Event()
+    was_over: list[bool] = []
+
+    def late(handler: Any) -> None:
+        was_over.append(is_over.wait(10))
+        status(200)(handler)
+        is_answered.set()
+
+    receiver.replies.append(late)
+    assert merchant.deliver(merchant.message(), timeout_s=15) == []
+    is_over.set()
+    assert is_answered.wait(20)
+    assert was_over == [True]
+    assert merchant.endpoint()["slow"]
+    merchant.deliver_due()
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"]
+    assert len(receiver.received) == 2
+
+    elsewhere.leave({LATE})
+    receiver.replies.append(hang)
+    merchant.set_endpoint(slow=False)
+    merchant.deliver(merchant.message(), timeout_s=1.2)
+    assert elsewhere.take({LATE: False}), "whoever has waited keeps no place"
+    elsewhere.leave({LATE})
 
 
 def test_what_hangs_is_due_again_should_its_environment_be_killed(

@@ -30,6 +30,9 @@ MAX_AT_ONCE = 32
 PATIENCE_S = SLOW_MS / 1000
 """After which those that have answered are recorded, and what was not begun waits elsewhere."""
 
+LATE = UUID(int=0)
+"""Where one environment has a place: it waits on for late answers, and the others serve others."""
+
 _FOR_A_PLACE_S, _LOOK_EVERY_S = 0.1, 0.02
 _GRACE_S = 5.0
 """After the function's time, until what it has not told of is due again: it is gone."""
@@ -178,13 +181,13 @@ class _Sending:
             self._means.places.forfeit(self._admitted & kept)
             self._admitted -= kept
             self.leave()
-            self._admitted.clear()
-            self._record_as_they_come(hanging)
+            self._admitted = self._means.places.take({LATE: False})
+            self._record_as_they_come(hanging, self._time_left_s if self._admitted else 0)
 
-    def _record_as_they_come(self, hanging: list[Attempt]) -> None:
+    def _record_as_they_come(self, hanging: list[Attempt], until_s: float) -> None:
         """An answer is no later on record because another endpoint hangs longer."""
-        while hanging and self._left_s(self._time_left_s) > 0:
-            self._wait(hanging, self._time_left_s, return_when=FIRST_COMPLETED)
+        while hanging and self._left_s(until_s) > 0:
+            self._wait(hanging, until_s, return_when=FIRST_COMPLETED)
             over, hanging = _split(hanging)
             if over:
                 self._record([each.outcome() for each in over])
