@@ -15,6 +15,7 @@ from emulator.runtime import Runtime, RuntimeSettings
 from emulator.runtime.destinations import Send
 from emulator.template.model import Application, Function
 from emulator.template.parse import load
+from tests.waiting import PATIENCE_S, eventually
 
 HELLO_APP = Path(__file__).parent / "fixtures" / "hello_app"
 REGION = "us-east-1"
@@ -53,9 +54,11 @@ class LogKeeper:
     def texts(self, kind: Kind | None = None) -> list[str]:
         return [line.message for line in self.lines if kind is None or line.kind is kind]
 
-    async def until(self, found: Callable[[LogLine], bool], timeout_s: float = 10) -> LogLine:
+    async def until(
+        self, found: Callable[[LogLine], bool], timeout_s: float = PATIENCE_S
+    ) -> LogLine:
         """The first line that fits, awaited if need be."""
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 for line in self.lines:
                     if found(line):
@@ -134,13 +137,6 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-async def eventually(holds: Callable[[], bool], timeout_s: float = 10) -> None:
-    """Wait for what gives no sign of its own."""
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def gone(pid: int) -> None:

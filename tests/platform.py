@@ -30,6 +30,7 @@ def settings(app_database_url: str, valkey_url: str, monkeypatch: pytest.MonkeyP
         "VALKEY_URL": valkey_url,
         "PII_KEY": PII_KEY,
         "PROCESSOR_TIMEOUT_S": "0.2",
+        "VALKEY_TIMEOUT_MS": "5000",  # a busy machine must not make it seem away
         "WEBHOOK_ALLOW_LOOPBACK": "true",
         "RATE_LIMIT_PER_MIN": "100000",
         "FX_RATE_MAX_AGE_H": "87600",  # the bundled rates are as old as their package

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,10 @@ import boto3
 import httpx
 import pytest
 
+from tests.waiting import until
+
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-_PATIENCE_S = 60
+_LIMIT_S = 120
 
 
 @contextmanager
@@ -37,7 +38,7 @@ def emulator(app: str, folder: Path, *arguments: str) -> Iterator[dict[str, str]
         yield json.loads(ready.read_text())
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, log.read_text()
+        assert process.wait(_LIMIT_S) == 0, log.read_text()
 
 
 def _env(folder: Path) -> dict[str, str]:
@@ -54,17 +55,8 @@ def command(folder: Path, *arguments: str, stdin: str = "") -> subprocess.Comple
         capture_output=True,
         text=True,
         check=False,
-        timeout=_PATIENCE_S,
+        timeout=_LIMIT_S,
     )
-
-
-def until(holds: Callable[[], Any]) -> Any:
-    """Wait for what comes in its own time; what it then is."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.05)
-    return found
 
 
 def test_a_guest_book(tmp_path: Path, aws_endpoint_url: str) -> None:

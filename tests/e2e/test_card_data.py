@@ -18,6 +18,7 @@ import redis
 from cli.api import Answer, Merchant, call
 from paywright.processors import test_accounts, test_cards
 from tests.card_numbers import found_in, in_database, in_files, in_valkey
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -72,9 +73,9 @@ def play(api: Merchant, methods: str, number: str) -> None:
 
 def patiently(api: Merchant, path: str, content: Any) -> Answer:
     """POST; again while the breaker is open, since so many requests get no answer here."""
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 2 * PATIENCE_S
     while (answer := api.post(path, content)).status == 503 and time.monotonic() < give_up:
-        time.sleep(1)
+        time.sleep(0.2)
     assert in_answer(answer) == set()
     return answer
 

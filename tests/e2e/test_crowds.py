@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from cli.api import Answer, Merchant
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -26,7 +27,7 @@ def test_fifty_refunds_of_two_percent_at_once_all_succeed(paywright) -> None:
     start = threading.Barrier(_CROWD)
 
     def refund(_: int) -> Answer:
-        start.wait(timeout=30)
+        start.wait(timeout=PATIENCE_S)
         return api.post(f"{path}/refund", {"amount": 20})
 
     with ThreadPoolExecutor(_CROWD) as pool:

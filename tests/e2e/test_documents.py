@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.receivers import Receiver
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -80,7 +81,7 @@ def test_every_command_of_a_document_runs_and_answers_as_shown(paywright, docume
         if command.startswith(_ENDLESS):
             follow(paywright, command, expected, environment)
             continue
-        give_up = time.monotonic() + 20
+        give_up = time.monotonic() + PATIENCE_S
         while True:
             done = subprocess.run(
                 ["bash", "-c", real(paywright, command)],
@@ -88,7 +89,7 @@ def test_every_command_of_a_document_runs_and_answers_as_shown(paywright, docume
                 env=environment,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE_S,
                 check=False,
             )
             assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -118,7 +119,7 @@ def follow(paywright, command: str, expected: list[str], environment: dict[str, 
         stderr=subprocess.STDOUT,
         text=True,
     )
-    stuck = threading.Timer(30, process.kill)
+    stuck = threading.Timer(PATIENCE_S, process.kill)
     stuck.start()
     output, is_told = "", False
     try:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -18,10 +17,10 @@ from paywright.clock import SystemClock
 from paywright.ids import UuidSource, parse_typeid
 from paywright.merchants.create import create_merchant
 from tests.receivers import Receiver, status
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
-_PATIENCE_S = 60
 _DEAD = "webhook-delivery-dlq"
 
 
@@ -58,14 +57,6 @@ def merchant(paywright, database, receiver: Receiver) -> Iterator[Merchant]:
         "UPDATE webhook_endpoints SET enabled = false WHERE merchant_id = %s",
         [parse_typeid("mer", made.id)],
     )
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {_PATIENCE_S} s"
-        time.sleep(0.05)
-    return found
 
 
 def pay(merchant: Merchant) -> None:

@@ -22,7 +22,8 @@ from emulator.app import Addresses, Emulator
 from emulator.aws import Aws
 from emulator.runtime import RuntimeSettings
 from emulator.template.parse import load
-from tests.integration.emulator_events.conftest import REGION, eventually
+from tests.integration.emulator_events.conftest import REGION
+from tests.waiting import eventually
 
 FILE = Path(__file__).parent / "cases" / "sqs_esm_cases.json"
 CASES: dict[str, Any] = {case["id"]: case for case in json.loads(FILE.read_text())["cases"]}
@@ -159,7 +160,7 @@ async def run_row(name: str, prefix: str, aws: Aws, folder: Path) -> Seen:
             int(value) for key, value in answer["Attributes"].items() if key.startswith("Approx")
         )
 
-    await eventually(is_empty, timeout_s=60)
+    await eventually(is_empty)
     dead_url = (await aws.sqs.get_queue_url(QueueName=f"{prefix}-dead{suffix}"))["QueueUrl"]
     letters = await aws.sqs.receive_message(
         QueueUrl=dead_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
@@ -195,7 +196,7 @@ async def run_all(folder: Path, aws_endpoint_url: str) -> dict[str, Seen]:
         return emulator.runtime.pool(work).idle == len(ROWS)
 
     try:
-        await eventually(is_warm, timeout_s=60)
+        await eventually(is_warm)
         async with Aws(aws_endpoint_url, REGION) as aws:
             found = await asyncio.gather(*(run_row(name, prefix, aws, folder) for name in ROWS))
     finally:

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from cli.api import call
 from cli.state import State
 from emulator.services.process import Identity
-
-_PATIENCE_S = 60
-
-
-def until(condition: Callable[[], Any], what: str, within_s: float = _PATIENCE_S) -> Any:
-    deadline = time.monotonic() + within_s
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {within_s} s"
-        time.sleep(0.05)
-    return found
+from tests.waiting import until
 
 
 def state_of(paywright) -> State:
@@ -50,7 +39,7 @@ def pay(paywright, amount: int = 1999) -> dict[str, Any]:
     return dict(paywright.api.created("/v1/payments", {**content, **method}))
 
 
-def webhook_of(paywright, payment_id: str, within_s: float = _PATIENCE_S) -> Any:
+def webhook_of(paywright, payment_id: str) -> Any:
     url = f"{paywright.urls.receiver_url}/received"
 
     def find() -> Any:
@@ -62,4 +51,4 @@ def webhook_of(paywright, payment_id: str, within_s: float = _PATIENCE_S) -> Any
                 continue
         return None
 
-    return until(find, f"the webhook of {payment_id}", within_s)
+    return until(find, f"the webhook of {payment_id}")

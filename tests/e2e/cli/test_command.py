@@ -17,7 +17,8 @@ import pytest
 
 from cli.api import call
 from emulator.services import ports
-from tests.e2e.cli.running import descendants, pay, state_of, until, webhook_of
+from tests.e2e.cli.running import descendants, pay, state_of, webhook_of
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 

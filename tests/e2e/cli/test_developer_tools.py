@@ -13,6 +13,7 @@ from cli.invoke import invoke
 from cli.paths import CHECKOUT
 from cli.samples import read_event
 from emulator.template.parse import load
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
@@ -46,7 +47,7 @@ def test_a_sample_is_fired_the_way_it_would_arrive(paywright, capsys, sample):
     kind, _, name = sample.partition("_")
     file = str(CHECKOUT / "events" / f"{sample}.json")
     # What a schedule queues has its turn within a minute: it is not waited for.
-    patience_s = 0.1 if kind == "schedule" else 60
+    patience_s = 0.1 if kind == "schedule" else PATIENCE_S
     assert fire(file, paywright.home, paywright.urls, patience_s=patience_s)
     shown = capsys.readouterr().out
     first, *rest = shown.splitlines()
@@ -107,9 +108,7 @@ def test_an_invocation_can_be_queued(paywright):
         shown = paywright.run("logs", "--request", queued["request_id"])
         return "REPORT RequestId" in shown.stdout
 
-    deadline = time.monotonic() + 30
-    while not ended():
-        assert time.monotonic() < deadline
+    until(ended, "the end of the invocation")
 
 
 def test_a_function_that_fails_is_told_by_the_exit_code(paywright):
@@ -188,13 +187,12 @@ def _paid(paywright: Any, **headers: str) -> tuple[str, str, str]:
 
 def _delivered(paywright: Any, trace: str) -> Iterator[dict[str, Any]]:
     """The trace's lines, once the webhook is among them."""
-    deadline = time.monotonic() + 60
-    while True:
-        done = paywright.run("logs", "--trace", trace)
-        if "Webhook delivered" in done.stdout:
-            return map(json.loads, done.stdout.splitlines())
-        assert time.monotonic() < deadline, done.stdout + done.stderr
-        time.sleep(0.2)
+
+    def shown() -> str:
+        found: str = paywright.run("logs", "--trace", trace).stdout
+        return found if "Webhook delivered" in found else ""
+
+    return map(json.loads, until(shown, "the delivery in the log").splitlines())
 
 
 def test_one_payment_s_lines_are_gathered_over_all_functions(paywright):

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-import time
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.conformance.events.contract import ROOT, check
 from tests.e2e.conftest import Paywright
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("e2e")
 
 _COMMAND = re.compile(r"^```sh\n(curl .*?)\n```", re.MULTILINE | re.DOTALL)
-_PATIENCE_S = 30
 
 
 def test_every_event_of_the_running_system_is_as_its_schema_says(paywright: Paywright) -> None:
@@ -50,7 +48,7 @@ def test_what_the_receiver_got_is_what_the_api_shows(paywright: Paywright) -> No
         found = json.loads(_read(f"{paywright.urls.receiver_url}/received"))
         return [each["payload"] for each in found if each["verified"]]
 
-    _until(lambda: event in received())
+    until(lambda: event in received())
     assert _get(paywright, f"/v1/events/{event['id']}") == event
 
 
@@ -58,7 +56,7 @@ def test_the_backlog_shows_in_the_metrics(paywright: Paywright) -> None:
     def shown() -> str:
         return _read(f"{paywright.urls.lambda_url}/metrics")
 
-    _until(lambda: 'paywright_outbox_events{service="relay"} 0' in shown())
+    until(lambda: 'paywright_outbox_events{service="relay"} 0' in shown())
     assert 'paywright_outbox_age_seconds{service="relay"} 0' in shown()
 
 
@@ -71,7 +69,7 @@ def test_the_command_of_the_page_runs(paywright: Paywright) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=True,
     )
     assert json.loads(done.stdout)["object"] == "list"
@@ -84,12 +82,5 @@ def _get(paywright: Paywright, path: str) -> Any:
 
 
 def _read(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         return str(answer.read().decode())
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)

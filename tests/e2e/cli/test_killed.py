@@ -13,11 +13,10 @@ import pytest
 
 from emulator.services import ports
 from emulator.services.process import Identity
-from tests.e2e.cli.running import descendants, pay, state_of, until, webhook_of
+from tests.e2e.cli.running import descendants, pay, state_of, webhook_of
+from tests.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("e2e")
-
-_PATIENCE_S = 60
 
 
 def children(pid: int) -> set[Identity]:
@@ -50,7 +49,7 @@ def test_a_part_that_is_killed_runs_again_and_no_payment_is_lost(paywright, titl
 
     after = until(paid, "a payment after the repair")
     # At once as a rule; what reached a new bus before its rule did, comes again after a minute.
-    assert webhook_of(paywright, after["id"], within_s=120)["verified"]
+    assert webhook_of(paywright, after["id"])["verified"]
     log = (paywright.home.logs / "supervisor.log").read_text()
     assert f"{title} had died and runs again" in log
 
@@ -60,7 +59,7 @@ def test_a_payment_taken_while_the_aws_endpoint_is_dead_has_its_webhook_all_the_
     assert victim.send(signal.SIGKILL)
     paid = [pay(paywright) for _ in range(3)]  # the API has no need of it
     for payment in paid:
-        assert webhook_of(paywright, payment["id"], within_s=120)["verified"]
+        assert webhook_of(paywright, payment["id"])["verified"]
 
 
 def test_a_port_that_is_lost_with_its_part_is_made_good(paywright):
@@ -69,7 +68,7 @@ def test_a_port_that_is_lost_with_its_part_is_made_good(paywright):
     state.supervisor.send(signal.SIGSTOP)
     try:
         victim.send(signal.SIGKILL)
-        assert victim.wait_gone(10)
+        assert victim.wait_gone(PATIENCE_S)
         holder = socket.socket()
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         holder.bind((ports.HOST, urlsplit(before.receiver_url).port or 0))
@@ -87,7 +86,7 @@ def test_after_the_supervisor_is_killed_a_new_up_finds_every_payment(paywright):
     state = state_of(paywright)
     family = descendants(state.supervisor.pid)
     assert state.supervisor.send(signal.SIGKILL)
-    assert state.supervisor.wait_gone(10)
+    assert state.supervisor.wait_gone(PATIENCE_S)
     assert paywright.run("status").returncode == 1
     done = paywright.run("up", "--detach")
     assert done.returncode == 0, done.stderr
@@ -102,7 +101,7 @@ def test_a_part_that_is_killed_while_it_starts_again_runs_again(paywright, title
     victim, supervisor = state.parts[title], state.supervisor
     known = children(supervisor.pid)
     assert victim.send(signal.SIGKILL)
-    give_up = time.monotonic() + _PATIENCE_S
+    give_up = time.monotonic() + PATIENCE_S
     while not (starting := children(supervisor.pid) - known):
         assert time.monotonic() < give_up
         time.sleep(0.001)

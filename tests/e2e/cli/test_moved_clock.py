@@ -1,8 +1,6 @@
 """`paywright clock` and `paywright schedule` on the whole platform, in a home of their own."""
 
 import json
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,10 +12,9 @@ from cli.api import call
 from paywright.db import Database
 from paywright.ledger.verify import verify
 from tests.receivers import Receiver
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("e2e")
-
-_PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +33,6 @@ def receiver():
     made = Receiver()
     yield made
     made.close()
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {_PATIENCE_S} s"
-        time.sleep(0.05)
-    return found
 
 
 def pay(paywright, key: str | None = None) -> Any:
@@ -211,7 +200,7 @@ def test_an_operators_schedules_fire_in_order_as_time_moves(moved):
     until(lambda: not listed(moved)["nightly"]["enabled"], "disabling")
     assert scheduler.get_schedule(Name="nightly")["Target"] == target
     assert moved.run("schedule", "run", "nightly").returncode == 0
-    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
+    (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
     assert message["Body"][:13] == f"{business_now(moved).astimezone(UTC):%Y-%m-%dT%H}"
     assert moved.run("schedule", "enable", "nightly").returncode == 0
     until(lambda: listed(moved)["nightly"]["next"], "enabling")

@@ -2,9 +2,7 @@
 
 import json
 import subprocess
-import time
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,18 +11,9 @@ from standardwebhooks import Webhook
 from cli.aws import client
 from cli.paths import CHECKOUT
 from tests.receivers import Receiver
+from tests.waiting import until
 
 pytestmark = pytest.mark.xdist_group("e2e")
-
-_PATIENCE_S = 60
-
-
-def until(condition: Callable[[], Any], what: str) -> Any:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not happen within {_PATIENCE_S} s"
-        time.sleep(0.1)
-    return found
 
 
 def mails(paywright: Any, address: str) -> list[dict[str, Any]]:

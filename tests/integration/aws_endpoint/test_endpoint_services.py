@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 import boto3
 import pytest
 
+from tests.waiting import until
+
 XML = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 
 
@@ -52,13 +54,6 @@ def bury(sqs: Any, source: str, *bodies: str) -> list[str]:
     for _ in range(2):
         sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10, VisibilityTimeout=0)
     return ids
-
-
-def until(holds: Callable[[], bool], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def get(url: str, **headers: str) -> Any:

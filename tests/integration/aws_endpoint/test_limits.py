@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.services import ports
-from tests.emulator_harness import eventually
+from tests.waiting import eventually
 
 LIMIT = 17 * 1024 * 1024
 
@@ -56,7 +56,7 @@ def refusal(call: Any, **request: Any) -> int:
 async def test_a_full_endpoint() -> None:
     config = Config(retries={"total_max_attempts": 1})
     with endpoint() as url:
-        await eventually(lambda: answers(url), timeout_s=30)
+        await eventually(lambda: answers(url))
         sqs = boto3.client("sqs", endpoint_url=url, config=config)
         events = boto3.client("events", endpoint_url=url, config=config)
         queue = sqs.create_queue(QueueName="q")["QueueUrl"]

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from paywright.merchants.create import create_merchant
 from tests.integration.cli.test_ledger_command import Command
 from tests.platform import PII_KEY
 from tests.receivers import Receiver, status
+from tests.waiting import until
 
 CLOCK = SystemClock()
 IDS = UuidSource(CLOCK)
@@ -133,13 +133,6 @@ def listening(command: Command, *arguments: str) -> Iterator[Listening]:
     finally:
         process.kill()
         process.communicate()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def ids(receiver: Receiver) -> list[str]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from paywright.notifications.notify import Received
 from paywright.notifications.queue import received
 from tests.integration.cli.test_queue_command import Queues, plain_url
 from tests.integration.notifications.test_notify import Merchant, merchant, owner
+from tests.waiting import until
 
 __all__ = ["merchant", "owner", "plain_url"]
 
@@ -190,10 +189,3 @@ def test_the_service_s_own_move_is_repeated_as_well(
     queues.run("redrive", *names)
     assert Consumer(queues, merchant).drain() == 5
     assert len(merchant.mails()) == 25
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

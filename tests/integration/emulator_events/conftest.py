@@ -27,6 +27,7 @@ from emulator.provision import provision
 from emulator.schedules import Memory, Schedules, as_switched, start
 from emulator.template.model import Application
 from emulator.template.parse import load
+from tests.waiting import PATIENCE_S
 
 REGION = "us-east-1"
 
@@ -135,8 +136,8 @@ class ScriptedInvoker:
         await self.invoke(function, payload, trace_id=trace_id)
         return "id"
 
-    async def until(self, holds: Callable[[list[Any]], bool], timeout_s: float = 15) -> None:
-        async with self._changed, asyncio.timeout(timeout_s):
+    async def until(self, holds: Callable[[list[Any]], bool]) -> None:
+        async with self._changed, asyncio.timeout(PATIENCE_S):
             await self._changed.wait_for(lambda: holds(self.events))
 
 
@@ -209,13 +210,6 @@ async def receive(aws: Aws, queue: str, wait_s: int = 10) -> list[Any]:
     )
     messages: list[Any] = answer.get("Messages", [])
     return messages
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], timeout_s: float = 15) -> None:
-    """Wait for something that another process decides, which can only be asked."""
-    async with asyncio.timeout(timeout_s):
-        while not await holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 async def depth(aws: Aws, queue: str) -> int:

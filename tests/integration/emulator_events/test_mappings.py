@@ -25,10 +25,10 @@ from tests.integration.emulator_events.conftest import (
     ScriptedInvoker,
     bodies,
     depth,
-    eventually,
     nothing,
     receive,
 )
+from tests.waiting import eventually
 
 QUEUE = """
   Queue:
@@ -166,8 +166,8 @@ async def test_the_function_may_change_a_messages_visibility_itself(
     async with running(app, function) as invoker:
         url = (await aws.sqs.get_queue_url(QueueName=app.mappings[0].queue_name))["QueueUrl"]
         await send(aws, app, "a")
-        await invoker.until(lambda events: len(events) == 2, timeout_s=10)
-    assert 0.9 < invoker.times[1] - invoker.times[0] < 3
+        await invoker.until(lambda events: len(events) == 2)
+    assert 0.9 < invoker.times[1] - invoker.times[0] < 30
 
 
 async def test_fifo_keeps_order_within_a_group(
@@ -257,7 +257,7 @@ async def test_a_window_ends_with_what_there_is(
         began = time.perf_counter()
         await send(aws, app, "only")
         await invoker.until(bool)
-        assert 0.9 < time.perf_counter() - began < 3
+        assert 0.9 < time.perf_counter() - began < 15
 
 
 async def test_what_a_filter_keeps_out_is_deleted(

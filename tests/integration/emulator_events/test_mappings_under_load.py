@@ -25,9 +25,9 @@ from tests.integration.emulator_events.conftest import (
     ScriptedInvoker,
     bodies,
     depth,
-    eventually,
     nothing,
 )
+from tests.waiting import eventually
 
 LoadApp = Callable[[str], Application]
 
@@ -80,7 +80,7 @@ async def until_empty(aws: Aws, app: Application) -> None:
     async def is_empty() -> bool:
         return await depth(aws, app.queues[0].name) == 0
 
-    await eventually(is_empty, timeout_s=30)
+    await eventually(is_empty)
 
 
 async def test_an_idle_queue_has_one_receiver_and_a_full_one_several(
@@ -129,7 +129,7 @@ async def test_a_large_batch_ends_at_6_mb(aws: Aws, load_app: LoadApp) -> None:
 
     invoker = ScriptedInvoker(weigh)
     mappings = start(app, invoker, aws)
-    await invoker.until(bool, timeout_s=15)
+    await invoker.until(bool)
     await mappings.stop()
     assert MAX_PAYLOAD_BYTES * 0.95 < sizes[0] <= MAX_PAYLOAD_BYTES
     await until_gone(aws, app, 100 - len(invoker.events[0]["Records"]))

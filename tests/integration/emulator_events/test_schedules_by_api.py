@@ -25,10 +25,10 @@ from tests.integration.emulator_events.conftest import (
     ScriptedInvoker,
     Started,
     depth,
-    eventually,
     nothing,
     receive,
 )
+from tests.waiting import eventually
 
 LoadApp = Callable[[str], Application]
 pytestmark = pytest.mark.usefixtures("own_account")
@@ -484,9 +484,7 @@ async def test_what_goes_wrong_once_ends_nothing(
 
     monkeypatch.setattr(Timetable, "replace", fail_once)
     await create(aws, app, "first", "cron(0 2 * * ? *)")
-    async with asyncio.timeout(15):
-        while "surprise" not in caplog.text:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await eventually(lambda: "surprise" in caplog.text)
     await create(aws, app, "second", "cron(0 2 * * ? *)")
     await seen(started, "second")
     await seen(started, "first")
@@ -551,6 +549,9 @@ async def test_a_target_that_does_not_exist_is_told_at_once(
     assert await problems(None, None, function)
 
 
+_STUCK = 9
+
+
 async def test_a_target_that_keeps_others_waiting_holds_them_up_once(
     aws: Aws, load_app: LoadApp, started: Started
 ) -> None:
@@ -568,19 +569,19 @@ async def test_a_target_that_keeps_others_waiting_holds_them_up_once(
         "Arn": "arn:aws:scheduler:::aws-sdk:lambda:invoke",
         "Input": json.dumps({"FunctionName": name}),
     }
-    for number in range(3):
-        due = f"at(2026-01-01T01:0{number}:00)"
+    for number in range(_STUCK):
+        due = f"at(2026-01-01T01:{number:02}:00)"
         await create(aws, app, f"stuck{number}", due, Target=target(app, **waits))
     queue = app.queues[0]
     free = target(app, Arn=queue.arn, Input="free")
     await create(aws, app, "free", "at(2026-01-01T02:00:00)", Target=free)
-    for label in ("stuck0", "stuck1", "stuck2", "free"):
+    for label in (*(f"stuck{number}" for number in range(_STUCK)), "free"):
         await seen(started, label)
     began = asyncio.get_running_loop().time()
     started.advance(timedelta(hours=3))
     (message,) = await receive(aws, queue.name)
     assert message["Body"] == "free"
-    assert asyncio.get_running_loop().time() - began < 2.9  # not a second for each that is stuck
+    assert asyncio.get_running_loop().time() - began < _STUCK  # not a second for each that is stuck
     assert await depth(aws, queue.name) == 1
 
 

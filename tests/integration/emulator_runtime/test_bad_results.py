@@ -20,7 +20,8 @@ import pytest_asyncio
 from emulator.app import Emulator
 from emulator.runtime import RuntimeSettings
 from emulator.template.model import Route
-from tests.emulator_harness import LogKeeper, eventually, function_of, hello_app, running
+from tests.emulator_harness import LogKeeper, function_of, hello_app, running
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

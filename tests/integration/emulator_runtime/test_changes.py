@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from emulator.app import Addresses, Emulator
 from emulator.runtime import RuntimeSettings
 from emulator.template.parse import load
 from tests.emulator_harness import HELLO_APP, LogKeeper
+from tests.waiting import eventually
 
 
 @asynccontextmanager
@@ -31,11 +31,11 @@ async def _running(folder: Path, logs: LogKeeper) -> AsyncIterator[tuple[Emulato
     await emulator.start()
     try:
         # The watcher takes its time to begin, and tells nobody.
-        for _ in range(100):
+        def is_noticed() -> bool:
             template.write_text(template.read_text())
-            if any("nothing in it changed" in text for text in logs.texts()):
-                break
-            await asyncio.sleep(0.05)
+            return any("nothing in it changed" in text for text in logs.texts())
+
+        await eventually(is_noticed)
         yield emulator, template
     finally:
         await emulator.stop()

@@ -14,7 +14,8 @@ from emulator.invocations import Throttled
 from emulator.runtime import RuntimeSettings
 from emulator.runtime.destinations import Message
 from emulator.template.model import EventInvokeConfig
-from tests.emulator_harness import LogKeeper, eventually, function_of, runtime_of
+from tests.emulator_harness import LogKeeper, function_of, runtime_of
+from tests.waiting import PATIENCE_S, eventually
 
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:failures"
 BUS = "arn:aws:events:us-east-1:000000000000:event-bus/outcomes"
@@ -36,7 +37,7 @@ class Outbox:
 
     async def next(self) -> tuple[str, Any, dict[str, str]]:
         """Where the next message goes, what it says and the values of its attributes."""
-        message = await asyncio.wait_for(self.sent.get(), 10)
+        message = await asyncio.wait_for(self.sent.get(), PATIENCE_S)
         values = {name: value for name, (_, value) in message.attributes.items()}
         return message.arn, json.loads(message.body), values
 
@@ -149,7 +150,7 @@ async def test_success_is_recorded_where_it_is_wanted(logs: LogKeeper) -> None:
     function = function_of("mishap", event_invoke=config, dead_letter_arn=QUEUE)
     async with runtime_of(function, logs=logs, send=outbox) as runtime:
         request_id = await runtime.invoke_async("mishap", b'{"kind":"fork"}')
-        message = await asyncio.wait_for(outbox.sent.get(), 10)
+        message = await asyncio.wait_for(outbox.sent.get(), PATIENCE_S)
     assert message.bus_entry() == {
         "EventBusName": BUS,
         "Source": "lambda",

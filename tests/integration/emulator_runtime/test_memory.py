@@ -11,7 +11,8 @@ import pytest
 from emulator.invocations import InvokeResult
 from emulator.logs import Kind
 from emulator.runtime import Runtime
-from tests.emulator_harness import LogKeeper, eventually, function_of, runtime_of
+from tests.emulator_harness import LogKeeper, function_of, runtime_of
+from tests.waiting import eventually
 
 SMALL = function_of("mishap", timeout_s=20, memory_mb=128)
 KILLED = "Runtime exited with error: signal: killed"

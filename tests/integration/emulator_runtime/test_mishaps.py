@@ -19,7 +19,8 @@ from emulator.invocations import InvokeResult
 from emulator.logs import Kind
 from emulator.runtime import Runtime, RuntimeSettings, leftovers
 from emulator.runtime.lines import MAX_OUTPUT_BYTES
-from tests.emulator_harness import LogKeeper, eventually, function_of, gone, is_alive, runtime_of
+from tests.emulator_harness import LogKeeper, function_of, gone, is_alive, runtime_of
+from tests.waiting import PATIENCE_S, eventually
 
 MISHAP = function_of("mishap", timeout_s=1)
 PATIENT = function_of("mishap", timeout_s=20)
@@ -55,7 +56,8 @@ def _error(result: InvokeResult) -> dict[str, Any]:
 async def test_what_the_client_is_told(
     logs: LogKeeper, kind: str, error_type: str, message: str
 ) -> None:
-    async with runtime_of(MISHAP, logs=logs) as runtime:
+    function = MISHAP if error_type == "Sandbox.Timedout" else PATIENT
+    async with runtime_of(function, logs=logs) as runtime:
         error = _error(await _mishap(runtime, kind))
         assert error["errorType"] == error_type
         assert message in error["errorMessage"]
@@ -153,7 +155,7 @@ async def test_no_invocation_is_lost_with_a_process_that_ended(
     settings = RuntimeSettings(max_environments=1, reload=False)
     async with runtime_of(function_of("late", tmp_path), logs=logs, settings=settings) as runtime:
         calls = [runtime.submit("late", b"{}") for _ in range(6)]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while not all(call.done() for call in calls):
                 time.sleep(0.05)  # noqa: ASYNC251 - many things happen in one moment
                 await asyncio.sleep(0)
@@ -184,7 +186,7 @@ async def test_temporary_folders_go_even_if_what_was_left_cannot_be_looked_for(
         raise PermissionError("no looking")
 
     monkeypatch.setattr(leftovers, "kill_by_tmp_dir", fail)
-    async with runtime_of(MISHAP, logs=logs) as runtime:
+    async with runtime_of(PATIENT, logs=logs) as runtime:
         await _mishap(runtime, "leave")
         await logs.until(lambda line: "could not be looked for: no looking" in line.message)
         await eventually(lambda: not list(runtime.tmp_root.iterdir()))
@@ -297,7 +299,7 @@ async def test_nothing_is_left_after_ten_thousand_bad_calls() -> None:
         async def all_ended() -> None:
             runtime.pool("mishap").retire()
             for name in ("mishap", "broken"):
-                await eventually(lambda n=name: not runtime.pool(n).environments, 20)  # type: ignore[misc]
+                await eventually(lambda n=name: not runtime.pool(n).environments)  # type: ignore[misc]
             await eventually(lambda: not any(runtime.tmp_root.iterdir()))
 
         await bad_calls(["fail", *COSTLY] * 2)

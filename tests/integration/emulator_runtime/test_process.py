@@ -21,7 +21,8 @@ import pytest
 from emulator.app import Emulator, SinkHandler, StartFailed
 from emulator.own_endpoint import temporary
 from emulator.template.parse import load
-from tests.emulator_harness import HELLO_APP, LogKeeper, eventually, gone, is_alive
+from tests.emulator_harness import HELLO_APP, LogKeeper, gone, is_alive
+from tests.waiting import eventually
 
 TEMPLATE = HELLO_APP / "template.yaml"
 
@@ -55,7 +56,7 @@ async def _emulator(folder: Path, *arguments: str) -> AsyncIterator[Running]:
         *("--ready-file", str(ready), "--log-format", "json", *arguments),
     )
     try:
-        await eventually(lambda: ready.exists() or process.returncode is not None, 30)
+        await eventually(lambda: ready.exists() or process.returncode is not None)
         assert process.returncode is None, log.read_text()
         yield Running(process, json.loads(ready.read_text()), log)
     finally:
@@ -187,7 +188,7 @@ async def test_stalled_reader_of_the_log_holds_nothing_up(tmp_path: Path) -> Non
     )
     os.close(write_end)
     try:
-        await eventually(lambda: os.access(ready, os.F_OK), 30)
+        await eventually(lambda: os.access(ready, os.F_OK))
         url = json.loads(ready.read_text())["gateway_url"]
         async with httpx.AsyncClient() as client:
             for _ in range(600):  # some 200 KB of log lines, three times what the pipe holds

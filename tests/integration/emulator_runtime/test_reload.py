@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from emulator.runtime import Runtime, RuntimeSettings
-from tests.emulator_harness import LogKeeper, eventually, function_of, runtime_of
+from tests.emulator_harness import LogKeeper, function_of, runtime_of
+from tests.waiting import PATIENCE_S, eventually
 
 CODE = """
 import glob, os, time
@@ -49,7 +50,7 @@ async def _running(code: Path, logs: LogKeeper) -> AsyncIterator[Runtime]:
 
 async def _until(runtime: Runtime, answer: str, meanwhile: Callable[[], None]) -> None:
     """Wait for an answer: a change is noticed within a tenth of a second or so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while await _answer(runtime) != answer:
             meanwhile()
             await asyncio.sleep(0.02)

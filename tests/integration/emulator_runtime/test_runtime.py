@@ -19,12 +19,12 @@ from emulator.runtime import Runtime, RuntimeSettings
 from tests.emulator_harness import (
     HELLO_APP,
     LogKeeper,
-    eventually,
     function_of,
     gone,
     is_alive,
     runtime_of,
 )
+from tests.waiting import eventually
 
 MISHAP = function_of("mishap", timeout_s=1)
 

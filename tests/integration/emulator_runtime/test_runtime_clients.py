@@ -16,7 +16,8 @@ from emulator.logs import Kind
 from emulator.runtime import RuntimeSettings
 from emulator.runtime.client.transport import ApiError, RuntimeApi
 from emulator.runtime.clients import Client, choose, command
-from tests.emulator_harness import LogKeeper, eventually, function_of, runtime_of
+from tests.emulator_harness import LogKeeper, function_of, runtime_of
+from tests.waiting import eventually
 
 PROBES = Path(__file__).parents[2] / "fixtures" / "probes"
 OURS = (Client.AWSLAMBDARIC, Client.PYTHON)

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +21,7 @@ from paywright.db import Database
 from paywright.events.bus import Bus
 from paywright.events.relay import Relay
 from tests.integration.events.conftest import IDS, Outbox, Queue, routed
+from tests.waiting import until
 
 _ROUNDS, _PATIENCE_S = 30, 60.0
 
@@ -83,7 +84,7 @@ def test_the_bus_goes_away_and_comes_back(
         own_endpoint.start()
         own_endpoint.wait_ready()
         write(range(2 * _ROUNDS, 3 * _ROUNDS))
-        _until(lambda: outbox.waiting() == 0, "the outbox is empty")
+        until(lambda: outbox.waiting() == 0, "an empty outbox")
     finally:
         over.set()
         loop.join()
@@ -98,10 +99,3 @@ def test_the_bus_goes_away_and_comes_back(
     bus.close()
     sqs.close()
     events.close()
-
-
-def _until(holds: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while not holds():
-        assert time.monotonic() < deadline, f"it never came that {what}"
-        time.sleep(0.02)

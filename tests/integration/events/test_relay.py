@@ -20,7 +20,7 @@ from paywright.db import Database
 from paywright.events.bus import Bus, Outcome
 from paywright.events.entry import MAX_BYTES, Entry
 from paywright.events.relay import BATCH, Relay
-from paywright.events.wake import BREATH_S, PATIENCE_MS, POLL_S, WakeUps, wake_commands
+from paywright.events.wake import BREATH_S, WakeUps, wake_commands
 from tests.api import LambdaContext, load_function
 from tests.integration.events.conftest import Outbox, Queue
 from tests.services import Servers
@@ -189,34 +189,43 @@ def test_a_lost_database_is_told_as_such(bus: Bus) -> None:
         Relay(nowhere, bus, SystemClock()).run_once()
 
 
+_POLL_S = 40.0
+
+
 @pytest.fixture
-def patient(valkey_url: str) -> Iterator[Cache]:
-    cache = Cache(valkey_url, timeout_ms=PATIENCE_MS, prefix="wake-test:")
+def patient(valkey_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cache]:
+    """The relay's; it looks by itself so seldom that only a wake-up ends a wait soon."""
+    monkeypatch.setattr("paywright.events.wake.POLL_S", _POLL_S)
+    cache = Cache(valkey_url, timeout_ms=60_000, prefix="wake-test:")
     yield cache
     cache.close()
 
 
-def test_a_wake_up_ends_the_wait_and_many_count_as_one(patient: Cache, valkey_url: str) -> None:
-    writer = Cache(valkey_url, prefix="wake-test:")
+@pytest.fixture
+def writer(valkey_url: str) -> Iterator[Cache]:
+    cache = Cache(valkey_url, timeout_ms=5_000, prefix="wake-test:")
+    yield cache
+    cache.close()
+
+
+def test_a_wake_up_ends_the_wait_and_many_count_as_one(patient: Cache, writer: Cache) -> None:
     wake_ups = WakeUps(patient)
     for _ in range(3):
         writer.send(*wake_commands(writer))
     begun = time.monotonic()
     wake_ups.wait(60)
-    assert time.monotonic() - begun < POLL_S / 2
+    assert time.monotonic() - begun < _POLL_S / 2
     waiting = threading.Thread(target=wake_ups.wait, args=(60,))
     waiting.start()
     writer.send(*wake_commands(writer))
-    waiting.join(POLL_S / 2)
+    waiting.join(_POLL_S / 2)
     assert not waiting.is_alive()
     begun = time.monotonic()
     wake_ups.wait(0.1)
-    assert 0.05 < time.monotonic() - begun < POLL_S
-    writer.close()
+    assert 0.05 < time.monotonic() - begun < _POLL_S / 2
 
 
-def test_wake_ups_in_a_row_leave_a_breath_between_them(patient: Cache, valkey_url: str) -> None:
-    writer = Cache(valkey_url, prefix="wake-test:")
+def test_wake_ups_in_a_row_leave_a_breath_between_them(patient: Cache, writer: Cache) -> None:
     wake_ups = WakeUps(patient)
     writer.send(*wake_commands(writer))
     wake_ups.wait(60)
@@ -225,11 +234,12 @@ def test_wake_ups_in_a_row_leave_a_breath_between_them(patient: Cache, valkey_ur
         writer.send(*wake_commands(writer))
         wake_ups.wait(60)
     assert time.monotonic() - begun >= 5 * BREATH_S * 0.9
-    writer.close()
 
 
-def test_a_lone_wake_up_is_followed_at_once(patient: Cache, valkey_url: str) -> None:
-    writer = Cache(valkey_url, prefix="wake-test:")
+def test_a_lone_wake_up_is_followed_at_once(
+    patient: Cache, writer: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paywright.events.wake.BREATH_S", 60.0)
     slept: list[float] = []
     wake_ups = WakeUps(patient, sleep=slept.append)
     wake_ups.wait(0.05)  # nothing came: it looked by itself
@@ -239,14 +249,14 @@ def test_a_lone_wake_up_is_followed_at_once(patient: Cache, valkey_url: str) -> 
     writer.send(*wake_commands(writer))
     wake_ups.wait(60)
     assert len(slept) == 1, "the next one is too soon"
-    writer.close()
 
 
-def test_without_valkey_the_relay_looks_by_itself() -> None:
+def test_without_valkey_the_relay_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paywright.events.wake.POLL_S", _POLL_S)
     away = Cache("redis://127.0.0.1:1/0")
     begun = time.monotonic()
     WakeUps(away).wait(0.1)
-    assert 0.1 <= time.monotonic() - begun < POLL_S
+    assert 0.1 <= time.monotonic() - begun < _POLL_S / 2
 
 
 def test_the_function_relays_until_its_time_is_nearly_over(

@@ -261,6 +261,14 @@ def receiver(new_receiver: Callable[..., Receiver]) -> Receiver:
 
 @pytest.fixture
 def sender() -> Iterator[Sender]:
+    made = Sender(timeout_s=20, allow_loopback=True)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def impatient() -> Iterator[Sender]:
+    """Waits half a second for an answer."""
     made = Sender(timeout_s=0.5, allow_loopback=True)
     yield made
     made.close()

@@ -20,7 +20,7 @@ from paywright.webhooks.store import PostgresDeliveryStore
 from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.receivers import Receiver, status
 
-_LIMIT_S = 20.0
+_LIMIT_S = 60.0
 
 
 class Forgetful(PostgresDeliveryStore):

@@ -19,7 +19,7 @@ from paywright.webhooks.endpoints import Endpoints
 from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.receivers import Receiver, status
 
-_LIMIT_S = 20.0
+_LIMIT_S = 60.0
 
 
 def test_one_is_sent_to_beside_first_attempts_until_it_has_answered(

@@ -17,7 +17,7 @@ from paywright.cache import Away, Cache
 
 @pytest.fixture
 def cache(valkey_url: str) -> Iterator[Cache]:
-    opened = Cache(valkey_url, prefix=uuid.uuid4().hex)
+    opened = Cache(valkey_url, timeout_ms=5_000, prefix=uuid.uuid4().hex)
     yield opened
     opened.close()
 

@@ -124,13 +124,13 @@ def test_a_connection_that_the_server_closed_is_opened_anew(database: Database, 
 
 def test_a_server_that_falls_silent_counts_as_away(app_database_url: str) -> None:
     with _between(app_database_url) as (url, fall_silent):
-        database = Database(url, statement_timeout_ms=100, grace_s=0.2)
+        database = Database(url, statement_timeout_ms=100, grace_s=0.9)
         assert database.one(b"SELECT 1 AS one", {}) == {"one": 1}
         fall_silent.set()
         began = time.monotonic()
         with pytest.raises(Lost):
             database.one(b"SELECT 1 AS one", {})
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         fall_silent.clear()
         assert database.one(b"SELECT 2 AS two", {}) == {"two": 2}
         database.close()

@@ -14,6 +14,7 @@ import pytest
 
 from emulator.runtime import slices
 from emulator.runtime.concurrency import StartGate
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_start_is_followed_by_a_rest_while_requests_are_served() -> None:
@@ -24,7 +25,7 @@ async def test_a_start_is_followed_by_a_rest_while_requests_are_served() -> None
     gate.is_serving = True
     gate.leave()
     assert not came.is_set(), "what is warm has the cores for a moment"
-    await asyncio.wait_for(came.wait(), 10)
+    await asyncio.wait_for(came.wait(), PATIENCE_S)
 
 
 async def test_without_requests_the_next_start_follows_at_once() -> None:

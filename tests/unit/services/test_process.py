@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,15 +10,9 @@ import pytest
 
 from emulator.services import ServiceError
 from emulator.services.process import Identity, bound_log, spawn
+from tests.waiting import until
 
 _ENV = {"PATH": os.environ["PATH"]}
-
-
-def _until(condition: Callable[[], object], timeout_s: float = 10) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def _python(code: str) -> list[str]:
@@ -35,7 +28,7 @@ def test_output_goes_to_the_log_and_only_the_last_run_is_its_tail(log):
     log.parent.mkdir()
     log.write_text("an earlier run\n")
     child = spawn("part", _python("print('hello'); print('bye')"), log=log, env=_ENV)
-    _until(lambda: not child.running())
+    until(lambda: not child.running())
     child.stop()
     assert child.log_tail() == ["hello", "bye"]
     assert log.read_text().startswith("an earlier run\n")
@@ -43,14 +36,14 @@ def test_output_goes_to_the_log_and_only_the_last_run_is_its_tail(log):
 
 def test_standard_input_is_given(log):
     child = spawn("part", _python("print(input())"), log=log, env=_ENV, stdin=b"a secret\n")
-    _until(lambda: not child.running())
+    until(lambda: not child.running())
     child.stop()
     assert child.log_tail() == ["a secret"]
 
 
 def test_a_program_that_is_not_there_says_so_in_its_log(log):
     child = spawn("part", ["/no/such/program"], log=log, env=_ENV)
-    _until(lambda: not child.running())
+    until(lambda: not child.running())
     child.stop()
     assert child.log_tail() == ["/no/such/program: No such file or directory"]
 
@@ -67,7 +60,7 @@ def test_stop_asks_first_and_then_kills(log):
         "print('up', flush=True); time.sleep(60)\n"
     )
     child = spawn("part", _python(stubborn), log=log, env=_ENV)
-    _until(child.log_tail)
+    until(child.log_tail)
     start = time.monotonic()
     child.stop(grace_s=0.2)
     assert 0.2 <= time.monotonic() - start < 5
@@ -81,7 +74,7 @@ def test_stop_ends_what_is_left_of_the_group(log):
         "print(child.pid, flush=True); time.sleep(60)\n"
     )
     child = spawn("part", _python(parent), log=log, env=_ENV)
-    _until(child.log_tail)
+    until(child.log_tail)
     grandchild = Identity.of(int(child.log_tail()[0]))
     assert grandchild is not None
     child.stop()
@@ -101,7 +94,7 @@ def test_children_die_with_a_parent_that_is_killed(log):
         assert child is not None
         # The launcher must have become the program before its parent dies.
         command = Path(f"/proc/{child.pid}/cmdline")
-        _until(lambda: command.read_bytes().startswith(b"/bin/sleep"))
+        until(lambda: command.read_bytes().startswith(b"/bin/sleep"))
         parent.kill()
     assert child.wait_gone(5)
 
@@ -119,7 +112,7 @@ def test_a_recycled_pid_is_never_signalled(log):
 
 def test_a_zombie_is_not_alive(log):
     child = spawn("part", ["/bin/true"], log=log, env=_ENV)
-    _until(lambda: not child.running())
+    until(lambda: not child.running())
     assert Identity.of(child.identity.pid) is None
     child.stop()
 
