@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from tests.services import Servers, end, obtain
 
 _RUN = "PAYWRIGHT_TEST_RUN"
+_WHOLE_SYSTEMS = (Path(__file__).parent / "e2e", Path(__file__).parent / "simulation")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,11 +25,33 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         folder = Path(tempfile.gettempdir()) / f"paywright-test-{uuid.uuid4().hex[:12]}"
         os.environ[_RUN] = f"{folder}:{os.getpid()}"
+        # What a shell starts behind it ignores Ctrl-C, and so would all that tests start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # A worker is an AWS account of its own: MiniStack takes the account from a key of 12 digits.
     os.environ["AWS_ACCESS_KEY_ID"] = f"{_worker_number() + 1:012d}"
     os.environ["AWS_SECRET_ACCESS_KEY"] = "test"
     os.environ["AWS_DEFAULT_REGION"] = "us-east-1"
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """One worker more than there are processors: tests wait a good part of their time."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # as pytest-xdist does it
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers begin with what takes longest: they all end at about the same time then."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=_how_late)
+
+
+def _how_late(item: pytest.Item) -> int:
+    if item.get_closest_marker("xdist_group"):
+        return 0
+    return 1 if any(folder in item.path.parents for folder in _WHOLE_SYSTEMS) else 2
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -37,7 +37,7 @@ from tests.bench import systems
 from tests.bench.figures import percentile
 from tests.bench.processes import cpu_s, descendants, free_port
 from tests.bench.runs import Run
-from tools.reference.objects import PAYMENT
+from tools.reference.examples import PAYMENT
 
 BENCH = "events"
 _BACKLOG, _STEADY = 10_000, 3_000

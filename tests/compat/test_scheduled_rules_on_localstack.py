@@ -8,14 +8,12 @@ import pytest
 
 from emulator.aws import Aws
 from tests.integration.emulator_events.conftest import Started
+from tests.integration.emulator_events.schedule_calls import LoadApp, running, seen
 from tests.integration.emulator_events.test_schedules import (  # noqa: F401
     test_a_scheduled_rule_fires_as_eventbridge_does,
 )
-from tests.integration.emulator_events.test_schedules_by_api import (
-    LoadApp,
-    running,
-    seen,
-    test_a_rule_is_picked_up_and_disabled,  # noqa: F401
+from tests.integration.emulator_events.test_schedules_by_api import (  # noqa: F401
+    test_a_rule_is_picked_up_and_disabled,
 )
 
 pytestmark = pytest.mark.usefixtures("own_account")

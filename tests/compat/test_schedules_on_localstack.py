@@ -15,6 +15,8 @@ from tests.integration.emulator_events.test_schedules import (  # noqa: F401
 from tests.integration.emulator_events.test_schedules_by_api import (  # noqa: F401
     test_a_moved_clock_fires_all_it_passes_in_order_once,
     test_a_schedule_is_picked_up_changed_and_deleted,
+)
+from tests.integration.emulator_events.test_schedules_over_restarts import (  # noqa: F401
     test_disabled_stays_disabled_over_a_restart_until_the_template_says_otherwise,
 )
 

@@ -20,7 +20,7 @@ from paywright.processors import test_accounts, test_cards
 from tests.card_numbers import found_in, in_database, in_files, in_valkey
 from tests.waiting import PATIENCE_S
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("card_data")
 
 _PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 _MISTYPED = "4242424242424241"

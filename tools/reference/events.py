@@ -12,7 +12,8 @@ from paywright.events.catalogue import Event
 from paywright.events.objects import ApiKey, DisabledEndpoint, EventId, Payment, Refund
 from paywright.payments.models import RefundStatus
 from paywright.payments.states import CaptureMethod, Status
-from tools.reference.objects import CURSOR, PAYMENT, REFUND, HasMore, Url
+from tools.reference.examples import PAYMENT, REFUND
+from tools.reference.objects import CURSOR, HasMore, Url
 from tools.reference.schemas import Schemas
 from tools.reference.webhook_objects import ENDPOINT
 

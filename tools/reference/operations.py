@@ -10,7 +10,14 @@ from paywright.events.catalogue import Event
 from paywright.money import MAX_AMOUNT_MINOR
 from paywright.payments.states import Status
 from tests.api import load_function
-from tools.reference import events, objects, queries, webhook_deliveries, webhook_operations
+from tools.reference import (
+    events,
+    examples,
+    objects,
+    queries,
+    webhook_deliveries,
+    webhook_operations,
+)
 from tools.reference.operation import Body, Operation, Schema
 
 _MONEY = (
@@ -46,7 +53,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _authorize.create_payment,
         201,
         objects.Payment,
-        objects.PAYMENT,
+        examples.PAYMENT,
         (
             errors.IdempotencyKeyMissing,
             errors.UnknownCurrency,
@@ -60,15 +67,15 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
                 "sale": {
                     "amount": 5000,
                     "currency": "usd",
-                    "payment_method_id": objects.PAYMENT_METHOD["id"],
+                    "payment_method_id": examples.PAYMENT_METHOD["id"],
                     "description": "Order 1001",
                     "metadata": {"order": "1001"},
                 },
                 "hold": {
                     "amount": 150_000,
                     "currency": "JPY",
-                    "payment_method_id": objects.PAYMENT_METHOD["id"],
-                    "customer_id": objects.CUSTOMER["id"],
+                    "payment_method_id": examples.PAYMENT_METHOD["id"],
+                    "customer_id": examples.CUSTOMER["id"],
                     "capture": False,
                 },
             },
@@ -101,7 +108,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _capture.capture_payment,
         200,
         objects.Payment,
-        objects.PAYMENT | {"capture_method": "manual"},
+        examples.PAYMENT | {"capture_method": "manual"},
         (
             errors.NotFound,
             errors.PaymentNotCapturable,
@@ -129,7 +136,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _capture.void_payment,
         200,
         objects.Payment,
-        objects.PAYMENT
+        examples.PAYMENT
         | {
             "status": Status.VOIDED,
             "capture_method": "manual",
@@ -151,7 +158,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _refund.refund_payment,
         201,
         objects.RefundedPayment,
-        objects.REFUNDED_PAYMENT,
+        examples.REFUNDED_PAYMENT,
         (
             errors.NotFound,
             errors.PaymentNotRefundable,
@@ -175,7 +182,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.refund_routes.list_refunds,
         200,
         objects.RefundList,
-        objects.REFUNDS,
+        examples.REFUNDS,
         (errors.NotFound,),
         id_prefix="txn",
         query=queries.refunds(),
@@ -184,7 +191,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.refund_routes.get_refund,
         200,
         objects.Refund,
-        objects.REFUND,
+        examples.REFUND,
         (errors.NotFound,),
         id_prefix="re",
     ),
@@ -192,7 +199,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.payment_routes.list_payments,
         200,
         objects.PaymentList,
-        objects.PAYMENTS,
+        examples.PAYMENTS,
         (errors.UnknownCurrency,),
         query=queries.payments(),
     ),
@@ -200,14 +207,14 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.ledger_routes.get_balance,
         200,
         objects.Balance,
-        objects.BALANCE,
+        examples.BALANCE,
         query=queries.as_of(),
     ),
     "GET /v1/ledger/entries": Operation(
         _merchant.ledger_routes.list_ledger_entries,
         200,
         objects.LedgerEntryList,
-        objects.LEDGER_ENTRIES,
+        examples.LEDGER_ENTRIES,
         (errors.UnknownCurrency,),
         query=queries.entries(),
     ),
@@ -230,7 +237,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.payment_routes.get_payment,
         200,
         objects.Payment,
-        objects.PAYMENT,
+        examples.PAYMENT,
         (errors.NotFound,),
         id_prefix="txn",
     ),
@@ -238,7 +245,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.create_customer,
         201,
         objects.Customer,
-        objects.CUSTOMER,
+        examples.CUSTOMER,
         (errors.CustomerExists,),
         Body(
             _merchant.CreateCustomer,
@@ -261,7 +268,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.get_customer,
         200,
         objects.Customer,
-        objects.CUSTOMER,
+        examples.CUSTOMER,
         (errors.NotFound,),
         id_prefix="cus",
     ),
@@ -269,7 +276,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.add_payment_method,
         201,
         objects.PaymentMethod,
-        objects.PAYMENT_METHOD,
+        examples.PAYMENT_METHOD,
         (errors.NotFound, errors.CardRefused, errors.ProcessorUnavailable),
         Body(
             _merchant.CreatePaymentMethod,
@@ -310,7 +317,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.fx_routes.create_fx_quote,
         201,
         objects.FxQuote,
-        objects.FX_QUOTE,
+        examples.FX_QUOTE,
         (errors.UnknownCurrency, errors.FxRateUnavailable),
         Body(
             _merchant.fx_routes.CreateFxQuote,
@@ -332,12 +339,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         _merchant.fx_routes.get_fx_quote,
         200,
         objects.FxQuote,
-        objects.FX_QUOTE,
+        examples.FX_QUOTE,
         (errors.NotFound,),
         id_prefix="fxq",
     ),
     "GET /v1/merchants/me": Operation(
-        _merchant.get_profile, 200, objects.Merchant, objects.MERCHANT
+        _merchant.get_profile, 200, objects.Merchant, examples.MERCHANT
     ),
     **webhook_operations.described(_merchant),
     **webhook_deliveries.described(_merchant),

@@ -12,7 +12,7 @@ from paywright.events.catalogue import WebhookEndpointTest
 from paywright.events.objects import WebhookEndpoint
 from paywright.webhooks.endpoints import API_VERSIONS
 from paywright.webhooks.urls import MAX_LENGTH
-from tools.reference import objects, queries
+from tools.reference import examples, objects, queries
 from tools.reference import webhook_objects as shown
 from tools.reference.events import example
 from tools.reference.operation import Body, Operation, Schema
@@ -130,7 +130,7 @@ def described(merchant: ModuleType) -> dict[str, Operation]:
             merchant.update_profile,
             200,
             objects.Merchant,
-            objects.MERCHANT,
+            examples.MERCHANT,
             (errors.WebhookEndpointLimitReached,),
             Body(
                 merchant.UpdateMerchant,

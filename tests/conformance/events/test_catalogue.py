@@ -21,7 +21,7 @@ from paywright.webhooks.filters import wants
 from tests.conformance.events.contract import PUBLISHED, ROOT, check
 from tests.templates import OWN_PARAMETERS
 from tools.reference.events import example
-from tools.reference.objects import PAYMENT
+from tools.reference.examples import PAYMENT
 
 _SAMPLES = ("bus_payment_captured", "webhook_payment_captured")
 

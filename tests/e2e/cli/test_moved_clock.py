@@ -14,7 +14,7 @@ from paywright.ledger.verify import verify
 from tests.receivers import Receiver
 from tests.waiting import until
 
-pytestmark = pytest.mark.xdist_group("e2e")
+pytestmark = pytest.mark.xdist_group("moved_clock")
 
 
 @pytest.fixture(scope="module")

@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
 import httpx
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from emulator.app import Addresses, Emulator
-from emulator.template.parse import load
-from tests.emulator_harness import HELLO_APP, LogKeeper, hello_app, running
-
-_ARN = "arn:aws:lambda:us-east-1:000000000000:function"
-
-
-def _client(emulator: Emulator) -> Any:
-    return boto3.client(
-        "lambda",
-        endpoint_url=emulator.lambda_url,
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-
-async def _call(emulator: Emulator, method: str, **arguments: Any) -> Any:
-    def call() -> Any:
-        client = _client(emulator)
-        try:
-            answer = getattr(client, method)(**arguments)
-            if "Payload" in answer:
-                answer["Payload"] = answer["Payload"].read()
-            return answer
-        finally:
-            client.close()
-
-    return await asyncio.to_thread(call)
+from tests.emulator_harness import LogKeeper, hello_app, running
+from tests.integration.emulator_runtime.lambda_client import ARN, call
 
 
 async def test_request_and_response_with_log_tail(logs: LogKeeper) -> None:
@@ -57,10 +26,10 @@ async def test_request_and_response_with_log_tail(logs: LogKeeper) -> None:
             "function:mishap",
             "000000000000:function:mishap",
             "000000000000:function:mishap:$LATEST",
-            f"{_ARN}:mishap",
-            f"{_ARN}:mishap:$LATEST",
+            f"{ARN}:mishap",
+            f"{ARN}:mishap:$LATEST",
         ):
-            answer = await _call(
+            answer = await call(
                 emulator, "invoke", FunctionName=reference, Payload=payload, LogType="Tail"
             )
             assert answer["StatusCode"] == 200
@@ -70,7 +39,7 @@ async def test_request_and_response_with_log_tail(logs: LogKeeper) -> None:
             tail = base64.b64decode(answer["LogResult"]).decode()
             assert tail.startswith("START RequestId: ")
             assert "one line\ntwo lines\n" in tail
-        with_qualifier = await _call(
+        with_qualifier = await call(
             emulator, "invoke", FunctionName="mishap", Qualifier="$LATEST", Payload=payload
         )
         assert "LogResult" not in with_qualifier
@@ -78,20 +47,20 @@ async def test_request_and_response_with_log_tail(logs: LogKeeper) -> None:
 
 async def test_nothing_is_an_empty_event(logs: LogKeeper) -> None:
     async with running(hello_app(), logs) as emulator:
-        answer = await _call(emulator, "invoke", FunctionName="hello")
+        answer = await call(emulator, "invoke", FunctionName="hello")
     assert json.loads(answer["Payload"])["statusCode"] == 200
 
 
 async def test_function_error(logs: LogKeeper) -> None:
     async with running(hello_app(), logs) as emulator:
-        answer = await _call(emulator, "invoke", FunctionName="mishap", Payload=b'{"kind": "fail"}')
+        answer = await call(emulator, "invoke", FunctionName="mishap", Payload=b'{"kind": "fail"}')
     assert (answer["StatusCode"], answer["FunctionError"]) == (200, "Unhandled")
     assert json.loads(answer["Payload"])["errorType"] == "ValueError"
 
 
 async def test_event_is_accepted_and_run(logs: LogKeeper) -> None:
     async with running(hello_app(), logs) as emulator:
-        answer = await _call(
+        answer = await call(
             emulator,
             "invoke",
             FunctionName="mishap",
@@ -105,7 +74,7 @@ async def test_event_is_accepted_and_run(logs: LogKeeper) -> None:
 
 async def test_dry_run_runs_nothing(logs: LogKeeper) -> None:
     async with running(hello_app(), logs) as emulator:
-        answer = await _call(
+        answer = await call(
             emulator, "invoke", FunctionName="hello", InvocationType="DryRun", Payload=b"{}"
         )
     assert answer["StatusCode"] == 204
@@ -128,19 +97,19 @@ _TOO_LARGE_EVENT = b'"' + b"x" * 1_048_576 + b'"'
             {"FunctionName": "nobody"},
             "ResourceNotFoundException",
             404,
-            f"Function not found: {_ARN}:nobody",
+            f"Function not found: {ARN}:nobody",
         ),
         (
             {"Qualifier": "live"},
             "ResourceNotFoundException",
             404,
-            f"Function not found: {_ARN}:hello:live",
+            f"Function not found: {ARN}:hello:live",
         ),
         (
-            {"FunctionName": f"{_ARN}:hello:7"},
+            {"FunctionName": f"{ARN}:hello:7"},
             "ResourceNotFoundException",
             404,
-            f"Function not found: {_ARN}:hello:7",
+            f"Function not found: {ARN}:hello:7",
         ),
         (
             {"FunctionName": "arn:aws:lambda:eu-west-1:000000000000:function:hello"},
@@ -223,7 +192,7 @@ async def test_refusals(
 ) -> None:
     async with running(hello_app(), logs) as emulator:
         with pytest.raises(ClientError) as caught:
-            await _call(emulator, "invoke", **{"FunctionName": "hello", **arguments})
+            await call(emulator, "invoke", **{"FunctionName": "hello", **arguments})
     said = caught.value.response
     assert (said["Error"]["Code"], said["ResponseMetadata"]["HTTPStatusCode"]) == (code, status)
     assert said["Error"]["Message"].startswith(message)
@@ -235,7 +204,7 @@ async def test_throttling(logs: LogKeeper, tmp_path: Any) -> None:
         event = {"name": "x", "file": str(tmp_path / "notes"), "seconds": 1}
         running_one = emulator.runtime.submit("single", json.dumps(event).encode())
         with pytest.raises(ClientError) as caught:
-            await _call(emulator, "invoke", FunctionName="single", Payload=b"{}")
+            await call(emulator, "invoke", FunctionName="single", Payload=b"{}")
         await running_one
     said: Any = caught.value.response
     assert said["Error"] == {"Code": "TooManyRequestsException", "Message": "Rate Exceeded."}
@@ -260,9 +229,9 @@ async def test_a_client_context_reaches_the_function_and_an_event_has_none(
     }
     encoded = base64.b64encode(json.dumps(context, ensure_ascii=False).encode()).decode()
     async with running(new_app(code), logs) as emulator:
-        answer = await _call(emulator, "invoke", FunctionName="one", ClientContext=encoded)
+        answer = await call(emulator, "invoke", FunctionName="one", ClientContext=encoded)
         assert json.loads(answer["Payload"]) == [{"a": "ü"}, {"b": 2}, "shop"]
-        await _call(
+        await call(
             emulator, "invoke", FunctionName="one", ClientContext=encoded, InvocationType="Event"
         )
         await logs.until(lambda line: line.message == "context None")
@@ -299,103 +268,6 @@ async def test_the_trace_header_reaches_the_function_and_every_line_of_the_log(
             own = [line for line in logs.lines if line.fields.get("trace_id") == got]
             begun = [line.message.split(" ")[0].split("\t")[0] for line in own]
             assert begun[-4:] == ["START", "hello", "END", "REPORT"]
-
-
-async def test_descriptions(logs: LogKeeper, tmp_path: Path) -> None:
-    template = HELLO_APP / "template.yaml"
-    async with running(hello_app(), logs) as emulator:
-        listed = await _call(emulator, "list_functions")
-        names = [function["FunctionName"] for function in listed["Functions"]]
-        assert names == list(emulator.app.functions)
-        assert "NextMarker" not in listed
-        every = await _call(emulator, "list_functions", FunctionVersion="ALL")
-        assert every["Functions"][0]["FunctionArn"] == f"{_ARN}:hello:$LATEST"
-        described = await _call(emulator, "get_function_configuration", FunctionName="mishap")
-        code_size = sum(
-            file.stat().st_size
-            for file in (HELLO_APP / "functions" / "mishap").rglob("*")
-            if file.is_file() and "__pycache__" not in file.parts
-        )
-        expected = {
-            "FunctionName": "mishap",
-            "FunctionArn": f"{_ARN}:mishap",
-            "Runtime": "python3.13",
-            "Role": "arn:aws:iam::000000000000:role/local-MishapRole",
-            "Handler": "app.handler",
-            "CodeSize": code_size,
-            "Description": "",
-            "Timeout": 1,
-            "MemorySize": 128,
-            "Version": "$LATEST",
-            "TracingConfig": {"Mode": "PassThrough"},
-            "State": "Active",
-            "LastUpdateStatus": "Successful",
-            "PackageType": "Zip",
-            "Architectures": ["x86_64"],
-            "EphemeralStorage": {"Size": 512},
-            "SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"},
-            "LoggingConfig": {"LogFormat": "Text", "LogGroup": "/aws/lambda/mishap"},
-        }
-        assert {name: described.get(name) for name in expected} == expected
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}\.\d{3}\+0000", described["LastModified"])
-        assert len(base64.b64decode(described["CodeSha256"])) == 32
-        again = await _call(emulator, "get_function_configuration", FunctionName="mishap")
-        assert again["RevisionId"] == described["RevisionId"]
-        whole = await _call(emulator, "get_function", FunctionName="hello")
-        assert whole["Configuration"]["Environment"]["Variables"] == {"GREETING": "hello"}
-        assert whole["Code"]["Location"] == (HELLO_APP / "functions" / "hello").as_uri()
-        account = await _call(emulator, "get_account_settings")
-        assert account["AccountUsage"]["FunctionCount"] == len(names)
-        assert account["AccountLimit"]["ConcurrentExecutions"] == 1000
-        assert account["AccountLimit"]["UnreservedConcurrentExecutions"] == 999
-        assert template.exists()
-
-
-async def test_pages(logs: LogKeeper) -> None:
-    async with running(hello_app(), logs) as emulator:
-        found: list[str] = []
-        marker: dict[str, str] = {}
-        pages = 0
-        while True:
-            page = await _call(emulator, "list_functions", MaxItems=2, **marker)
-            found += [function["FunctionName"] for function in page["Functions"]]
-            pages += 1
-            if "NextMarker" not in page:
-                break
-            marker = {"Marker": page["NextMarker"]}
-        assert found == list(emulator.app.functions)
-        assert pages == (len(found) + 1) // 2
-        with pytest.raises(ClientError, match="InvalidParameterValueException"):
-            await _call(emulator, "list_functions", Marker="nonsense")
-
-
-async def test_concurrency_and_retries_are_described(logs: LogKeeper) -> None:
-    async with running(hello_app(), logs) as emulator:
-        answers = {
-            name: await _call(emulator, "get_function_concurrency", FunctionName=name)
-            for name in ("single", "hello")
-        }
-        assert answers["single"]["ReservedConcurrentExecutions"] == 1
-        assert "ReservedConcurrentExecutions" not in answers["hello"]
-        whole = await _call(emulator, "get_function", FunctionName="single")
-        assert whole["Concurrency"] == {"ReservedConcurrentExecutions": 1}
-        config = await _call(emulator, "get_function_event_invoke_config", FunctionName="single")
-        assert config["FunctionArn"] == f"{_ARN}:single:$LATEST"
-        assert (config["MaximumRetryAttempts"], config["MaximumEventAgeInSeconds"]) == (0, 120)
-        with pytest.raises(ClientError, match="doesn't have an EventInvokeConfig"):
-            await _call(emulator, "get_function_event_invoke_config", FunctionName="hello")
-
-
-async def test_what_changes_functions_is_not_there_and_says_so(logs: LogKeeper) -> None:
-    async with running(hello_app(), logs) as emulator, httpx.AsyncClient() as client:
-        with pytest.raises(ClientError) as caught:
-            await _call(emulator, "delete_function", FunctionName="hello")
-        said = caught.value.response
-        assert said["ResponseMetadata"]["HTTPStatusCode"] == 501
-        assert "functions of its template" in said["Error"]["Message"]
-        nothing = await client.get(f"{emulator.lambda_url}/nothing")
-        assert nothing.status_code == 404
-        assert nothing.headers["x-amzn-errortype"] == "UnknownOperationException"
 
 
 @pytest.mark.parametrize(
@@ -438,49 +310,3 @@ async def test_it_listens_on_this_machine_only_whatever_the_gateway_does(logs: L
         assert urlsplit(emulator.lambda_url).hostname == "127.0.0.1"
     finally:
         await emulator.stop()
-
-
-async def test_no_secret_leaves_it(logs: LogKeeper, new_app: Any) -> None:
-    template = new_app("def handler(event, context):\n    return None\n").template_path
-    text = template.read_text()
-    text = text.replace(
-        "Resources:",
-        "Parameters:\n"
-        "  Password: {Type: String, NoEcho: true}\n"
-        '  Unused: {Type: String, NoEcho: true, Default: ""}\n'
-        "Resources:",
-    ).replace(
-        "      Handler:",
-        "      Environment:\n"
-        "        Variables:\n"
-        "          DATABASE_URL: !Sub postgresql://me:${Password}@db/main\n"
-        "          PASSWORD: !Ref Password\n"
-        "          MODE: fast\n"
-        "      Handler:",
-    )
-    template.write_text(text)
-    async with running(load(template, {"Password": "very-secret"}), logs) as emulator:
-        async with httpx.AsyncClient() as client:
-            texts = [
-                (await client.get(f"{emulator.lambda_url}/2015-03-31/functions{path}")).text
-                for path in ("/", "/one", "/one/configuration")
-            ]
-        described = await _call(emulator, "get_function_configuration", FunctionName="one")
-    assert not any("very-secret" in text for text in texts)
-    assert described["Environment"]["Variables"] == {
-        "DATABASE_URL": "****",
-        "PASSWORD": "****",
-        "MODE": "fast",
-    }
-
-
-async def test_code_that_changes_is_other_code(logs: LogKeeper, new_app: Any) -> None:
-    app = new_app("def handler(event, context):\n    return 1\n")
-    async with running(app, logs) as emulator:
-        before = await _call(emulator, "get_function_configuration", FunctionName="one")
-        file = app.functions["one"].code_dir / "app.py"
-        file.write_text("def handler(event, context):\n    return 22\n")
-        after = await _call(emulator, "get_function_configuration", FunctionName="one")
-    assert after["CodeSize"] == before["CodeSize"] + 1
-    for name in ("CodeSha256", "RevisionId", "LastModified"):
-        assert after[name] != before[name], name

@@ -1,13 +1,7 @@
 """The log's reader: from the end, through rotation, one request's lines over all functions."""
 
 import json
-import os
-import re
-import subprocess
-import sys
-import threading
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,36 +11,12 @@ from cli.errors import Failure
 from cli.logfile import Follower, backward, begin, rotated, start
 from cli.logs import Wanted, moment, show, w3c
 from cli.logview import Entry, Painter, tell
-from cli.paths import CHECKOUT, Home
+from cli.paths import Home
 from emulator.services.process import bound_log
+from tests.unit.cli.log_lines import TRACE, line_of, said, write
 
-_T1 = "5759e988bd862e3fe1be46a994272793"
 _T2 = "11111111222222222222222222222222"
 _X1, _X2 = ("Root=1-5759e988-bd862e3fe1be46a994272793", "Root=1-11111111-222222222222222222222222")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    (tmp_path / "logs").mkdir()
-    return Home(tmp_path)
-
-
-def _write(home: Home, *lines: Any) -> None:
-    with log_of(home).open("a") as opened:
-        for line in lines:
-            opened.write(
-                (json.dumps(line, separators=(",", ":")) if isinstance(line, dict) else line) + "\n"
-            )
-
-
-def _line(second: int, kind: str, message: str, **fields: Any) -> dict[str, Any]:
-    base = {"ts": f"2026-11-22T20:00:{second:02d}.000Z", "kind": kind, "level": "INFO"}
-    return {**base, "function": None, "request_id": None, **fields, "message": message}
-
-
-def _said(second: int, function: str, request: str, message: str, **said: Any) -> dict[str, Any]:
-    text = json.dumps({"level": "INFO", "message": message, **said})
-    return _line(second, "function", text, function=function, request_id=request)
 
 
 def _show(home: Home, capsys: Any, *, as_json: bool = False, **wanted: Any) -> list[str]:
@@ -131,11 +101,11 @@ def test_a_jump_over_a_flood_lands_on_a_whole_line(tmp_path):
 
 def test_what_people_are_told():
     cases: list[tuple[dict[str, Any], tuple[str, str, str] | None]] = [
-        (_line(1, "platform", "START RequestId: 1 Version: $LATEST", function="f"), None),
-        (_line(1, "platform", "END RequestId: 1", function="f"), None),
-        (_line(1, "function", '{"_aws":{},"n":1}', function="f"), None),
+        (line_of(1, "platform", "START RequestId: 1 Version: $LATEST", function="f"), None),
+        (line_of(1, "platform", "END RequestId: 1", function="f"), None),
+        (line_of(1, "function", '{"_aws":{},"n":1}', function="f"), None),
         (
-            _line(
+            line_of(
                 1,
                 "platform",
                 "REPORT RequestId: 1\tDuration: 12.34 ms\tBilled Duration: 13 ms\t"
@@ -146,23 +116,23 @@ def test_what_people_are_told():
             ("f", "ran 12.3 ms, 63 MB, INIT 400 ms, Status: timeout", ""),
         ),
         (
-            _line(1, "access", "…", method="GET", path="/x", status=503, duration_ms=7.4),
+            line_of(1, "access", "…", method="GET", path="/x", status=503, duration_ms=7.4),
             ("gateway", "GET /x 503 7 ms", ""),
         ),
         (
-            _said(1, "f", "1", "done", payment_id="txn_1", trace_id=_T1, service="f", count=0),
+            said(1, "f", "1", "done", payment_id="txn_1", trace_id=TRACE, service="f", count=0),
             ("f", "done payment_id=txn_1 count=0", ""),
         ),
         (
-            _said(1, "f", "1", "failed", exception="Traceback:\n  File\nE: no", exception_name="E"),
+            said(1, "f", "1", "failed", exception="Traceback:\n  File\nE: no", exception_name="E"),
             ("f", "failed", "Traceback:\n  File\nE: no"),
         ),
         (
-            _line(1, "function", "[ERROR] E: no\nTraceback:\n  File", function="f"),
+            line_of(1, "function", "[ERROR] E: no\nTraceback:\n  File", function="f"),
             ("f", "E: no", "Traceback:\n  File"),
         ),
-        (_line(1, "function", "[1, 2]", function="f"), ("f", "[1, 2]", "")),
-        (_line(1, "platform", "stopping"), ("emulator", "stopping", "")),
+        (line_of(1, "function", "[1, 2]", function="f"), ("f", "[1, 2]", "")),
+        (line_of(1, "platform", "stopping"), ("emulator", "stopping", "")),
     ]
     for line, expected in cases:
         shown = tell(Entry.of(json.dumps(line).encode()))
@@ -173,14 +143,14 @@ def test_what_people_are_told():
 @pytest.mark.parametrize(
     ("line", "level"),
     [
-        (_said(1, "f", "1", "x"), "INFO"),
-        (_line(1, "function", '{"level":"ERROR","message":"x"}'), "ERROR"),
-        (_line(1, "function", "[WARNING]\t2026-11-22T20:00:00Z\t1\tx"), "WARNING"),
-        (_line(1, "platform", "x", level="ERROR"), "ERROR"),
-        (_line(1, "function", '{"level":"odd","message":"x"}'), "INFO"),
-        (_line(1, "access", "x", status=500), "ERROR"),
-        (_line(1, "access", "x", status=404), "WARNING"),
-        (_line(1, "access", "x", status=201), "INFO"),
+        (said(1, "f", "1", "x"), "INFO"),
+        (line_of(1, "function", '{"level":"ERROR","message":"x"}'), "ERROR"),
+        (line_of(1, "function", "[WARNING]\t2026-11-22T20:00:00Z\t1\tx"), "WARNING"),
+        (line_of(1, "platform", "x", level="ERROR"), "ERROR"),
+        (line_of(1, "function", '{"level":"odd","message":"x"}'), "INFO"),
+        (line_of(1, "access", "x", status=500), "ERROR"),
+        (line_of(1, "access", "x", status=404), "WARNING"),
+        (line_of(1, "access", "x", status=201), "INFO"),
     ],
 )
 def test_levels(line, level):
@@ -188,7 +158,7 @@ def test_levels(line, level):
 
 
 def test_colours_are_for_terminals_and_a_name_keeps_its_own():
-    shown = tell(Entry.of(json.dumps(_said(1, "relay", "1", "x")).encode()))
+    shown = tell(Entry.of(json.dumps(said(1, "relay", "1", "x")).encode()))
     assert shown is not None
     assert "\x1b" not in Painter(colour=False).line("20:00:01", shown)
     painted = Painter(colour=True).line("20:00:01", shown)
@@ -201,10 +171,10 @@ def test_colours_are_for_terminals_and_a_name_keeps_its_own():
 
 def _story(home: Home) -> None:
     """A payment of trace 1 amid others, as the platform logs it."""
-    _write(
+    write(
         home,
-        _line(1, "platform", "START RequestId: req-r", function="relay", request_id="req-r"),
-        _line(
+        line_of(1, "platform", "START RequestId: req-r", function="relay", request_id="req-r"),
+        line_of(
             2,
             "platform",
             "START RequestId: a",
@@ -212,10 +182,10 @@ def _story(home: Home) -> None:
             request_id="req-a",
             trace_id=_X1,
         ),
-        _said(3, "authorize", "req-a", "request", trace_id=_T1, request_id="gw=")
+        said(3, "authorize", "req-a", "request", trace_id=TRACE, request_id="gw=")
         | {"trace_id": _X1},
-        _line(4, "function", "printed", function="authorize", request_id="req-a", trace_id=_X1),
-        _line(
+        line_of(4, "function", "printed", function="authorize", request_id="req-a", trace_id=_X1),
+        line_of(
             5,
             "access",
             "…",
@@ -227,27 +197,27 @@ def _story(home: Home) -> None:
             status=201,
             duration_ms=9,
         ),
-        _said(6, "relay", "req-r", "Events relayed", trace_ids=[_T1, _T2]),
-        _said(7, "relay", "req-r", "Events relayed", trace_ids=[_T2]),
-        _said(8, "webhook", "req-w", "Webhook delivered", trace_id=_T2),
-        _said(9, "webhook", "req-w", "Webhook delivered", trace_id=_T1, event="evt_1")
+        said(6, "relay", "req-r", "Events relayed", trace_ids=[TRACE, _T2]),
+        said(7, "relay", "req-r", "Events relayed", trace_ids=[_T2]),
+        said(8, "webhook", "req-w", "Webhook delivered", trace_id=_T2),
+        said(9, "webhook", "req-w", "Webhook delivered", trace_id=TRACE, event="evt_1")
         | {"trace_id": "Root=1-00000000-000000000000000000000001"},
-        _line(10, "function", "[ERROR] E: no\nTraceback", function="webhook", request_id="req-w"),
-        _line(11, "platform", "timed out", function="webhook", request_id="req-w", level="ERROR"),
-        _line(12, "platform", "END RequestId: req-w", function="webhook", request_id="req-w"),
-        _said(13, "relay", "req-r", "Work is paused"),
-        _said(14, "merchant", "req-m", "request", trace_id=_T2),
-        _line(15, "platform", "the AWS endpoint is back"),
+        line_of(10, "function", "[ERROR] E: no\nTraceback", function="webhook", request_id="req-w"),
+        line_of(11, "platform", "timed out", function="webhook", request_id="req-w", level="ERROR"),
+        line_of(12, "platform", "END RequestId: req-w", function="webhook", request_id="req-w"),
+        said(13, "relay", "req-r", "Work is paused"),
+        said(14, "merchant", "req-m", "request", trace_id=_T2),
+        line_of(15, "platform", "the AWS endpoint is back"),
     )
 
 
 def test_a_trace_is_gathered_over_all_functions(home, capsys):
     _story(home)
     for form in (
-        _T1,
+        TRACE,
         _X1,
         _X1.removeprefix("Root="),
-        f"00-{_T1}-00f067aa0ba902b7-01",
+        f"00-{TRACE}-00f067aa0ba902b7-01",
         "gw=",
         "req-a",
         "evt_1",
@@ -263,7 +233,7 @@ def test_a_trace_is_gathered_over_all_functions(home, capsys):
             "20:00:11.000 webhook timed out",
             "20:00:13.000 relay Work is paused",
         ], form
-    raw = _show(home, capsys, trace=_T1, as_json=True)
+    raw = _show(home, capsys, trace=TRACE, as_json=True)
     assert [json.loads(line)["ts"][17:19] for line in raw] == [
         "02", "03", "04", "05", "06", "09", "10", "11", "13",
     ]  # fmt: skip
@@ -308,16 +278,16 @@ def test_choices(home, capsys, wanted, seconds):
 
 def test_the_last_hundred_lines_are_shown_also_from_the_older_part(home, capsys):
     log = log_of(home)
-    _write(home, *(_line(1, "platform", f"line {number}") for number in range(80)))
+    write(home, *(line_of(1, "platform", f"line {number}") for number in range(80)))
     log.rename(rotated(log))
-    _write(home, *(_line(1, "platform", f"line {number}") for number in range(80, 130)))
+    write(home, *(line_of(1, "platform", f"line {number}") for number in range(80, 130)))
     assert _words(_show(home, capsys))[0].endswith("line 30")
     assert len(_show(home, capsys)) == 100
     assert len(_show(home, capsys, count=1000)) == 129  # the first was cut, for all we know
 
 
 def test_what_is_no_json_is_shown_as_it_is(home, capsys):
-    _write(home, "Traceback of the emulator itself", '{"odd": 1}', "", "[]")
+    write(home, "Traceback of the emulator itself", '{"odd": 1}', "", "[]")
     assert _words(_show(home, capsys)) == [
         "emulator Traceback of the emulator itself",
         "emulator []",
@@ -345,66 +315,4 @@ def test_ages_and_times():
 
 def test_trace_ids_of_all_forms():
     assert w3c("txn_1") is None
-    assert w3c(f"{_X1};Parent=53995c3f42cd8ad8;Sampled=1") == _T1
-
-
-# -- the command
-
-
-def test_following_ends_with_ctrl_c_and_shows_what_comes(home, tmp_path):
-    _write(home, _line(1, "platform", "first"))
-    env = {**os.environ, "PAYWRIGHT_HOME": str(home.folder)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "cli.main", "logs", "-f", "--no-json"],
-        env=env,
-        cwd=CHECKOUT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        killer = threading.Timer(60, process.kill)
-        killer.start()
-        assert process.stdout is not None
-        assert process.stdout.readline().endswith("first\n")
-        _write(home, _line(2, "platform", "second"))
-        assert process.stdout.readline().endswith("second\n")
-        bound_log(log_of(home), 10)
-        _write(home, _line(3, "platform", "third"))
-        assert process.stdout.readline().endswith("third\n")
-        process.send_signal(2)
-        output, errors = process.communicate()
-        killer.cancel()
-    assert (process.returncode, output, errors) == (130, "", "")
-
-
-def test_a_terminal_has_colours_and_short_lines(home):
-    _write(home, _said(1, "relay", "req-r", "Events relayed", trace_ids=[_T1]))
-    master, slave = os.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "logs"],
-        env={**os.environ, "PAYWRIGHT_HOME": str(home.folder), "TERM": "xterm"},
-        cwd=CHECKOUT,
-        stdout=slave,
-        check=False,
-    )
-    os.close(slave)
-    shown = os.read(master, 4096).decode()
-    os.close(master)
-    assert done.returncode == 0
-    assert re.fullmatch(
-        r"\x1b\[2m20:00:01\.000\x1b\[0m \x1b\[\d+m +relay\x1b\[0m  Events relayed\r\n", shown
-    )
-
-
-def test_a_reader_that_goes_away_is_no_error(home):
-    _write(home, *(_line(1, "platform", "x" * 1000) for _ in range(1000)))
-    done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -m cli.main logs -n 1000 | head -n 1"],
-        env={**os.environ, "PAYWRIGHT_HOME": str(home.folder)},
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert json.loads(done.stdout)["message"] == "x" * 1000
+    assert w3c(f"{_X1};Parent=53995c3f42cd8ad8;Sampled=1") == TRACE
