@@ -122,7 +122,7 @@ def function_of(
         "code_dir": code_dir or HELLO_APP / "functions" / name,
         "layer_dirs": (),
         "environment": {},
-        "timeout_s": 5,
+        "timeout_s": 20,
         "memory_mb": 128,
         "reserved_concurrency": None,
         **changes,

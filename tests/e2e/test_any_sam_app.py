@@ -87,6 +87,7 @@ def test_a_guest_book(tmp_path: Path, aws_endpoint_url: str) -> None:
         run = httpx.post(
             f"{urls['lambda_url']}/_emulator/schedules/run",
             json={"name": "TallyHourly", "group": "default"},
+            timeout=30,
         )
         assert run.status_code == 200, run.text
         tally = until(lambda: _of_kind(tmp_path, "tally"))
@@ -106,7 +107,7 @@ def test_an_app_with_queues_gets_an_endpoint(tmp_path: Path) -> None:
         assert httpx.post(url, json=entry, headers={"x-guest": "ann"}, timeout=30).is_success
         until(lambda: _of_kind(tmp_path, "thanks"))
         endpoint = urls["aws_endpoint_url"]
-        assert httpx.get(f"{endpoint}/_emulator/queues").is_success
+        assert httpx.get(f"{endpoint}/_emulator/queues", timeout=30).is_success
         assert processes_of(data), "the endpoint is told of its folder"
     # Not by its port, which another test's endpoint may have by now.
     assert processes_of(data) == []
@@ -177,7 +178,7 @@ def _of_kind(folder: Path, kind: str) -> list[dict[str, Any]]:
 def test_an_app_without_queues_needs_nothing_else(tmp_path: Path) -> None:
     with emulator("guarded_app", tmp_path) as urls:
         url = f"{urls['gateway_url']}/live/asked/1"
-        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, timeout=30).status_code == 401
         answer = httpx.get(url, headers={"authorization": "yes"}, timeout=30)
         assert answer.json()["requestContext"]["authorizer"]["lambda"]["who"] == "ann"
         warnings = (tmp_path / "log").read_text()

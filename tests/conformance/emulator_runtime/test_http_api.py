@@ -69,7 +69,7 @@ async def echo() -> AsyncIterator[Emulator]:
 
 
 async def _event_of(emulator: Emulator, method: str, target: str, **request: Any) -> Any:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.request(method, f"{emulator.gateway_url}{target}", **request)
     assert answer.status_code == 200
     return answer.json()

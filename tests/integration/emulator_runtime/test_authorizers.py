@@ -22,6 +22,7 @@ from emulator.logs import Kind
 from emulator.template.model import Authorizer
 from emulator.template.parse import load
 from tests.emulator_harness import LogKeeper, running
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -67,7 +68,7 @@ class Caller:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def caller(guarded: Emulator, kept_logs: LogKeeper) -> AsyncIterator[Caller]:
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         yield Caller(guarded.gateway_url or "", client, kept_logs)
 
 
@@ -196,18 +197,19 @@ async def test_kept_results_end(kept_logs: LogKeeper) -> None:
     api = app.http_apis[0]
     route = next(route for route in api.routes if route.key == "GET /kept")
     assert isinstance(route.protection, Authorizer)
-    brief = dataclasses.replace(route, protection=dataclasses.replace(route.protection, ttl_s=1))
+    brief = dataclasses.replace(route, protection=dataclasses.replace(route.protection, ttl_s=2))
     api = dataclasses.replace(api, routes=(brief,))
     async with (
         running(dataclasses.replace(app, http_apis=(api,)), kept_logs) as emulator,
-        httpx.AsyncClient() as client,
+        httpx.AsyncClient(timeout=60) as client,
     ):
         caller = Caller(emulator.gateway_url or "", client, kept_logs)
+        await caller.get("/kept", "silent")  # both functions run by now
         await caller.get("/kept", "yes")
         await caller.get("/kept", "yes")
-        assert len(caller.questions) == 1
-        async with asyncio.timeout(10):
-            while len(caller.questions) < 2:
+        assert len(caller.questions) == 2
+        async with asyncio.timeout(PATIENCE_S):
+            while len(caller.questions) < 3:
                 assert (await caller.get("/kept", "yes")).status_code == 200
                 await asyncio.sleep(0.05)
 

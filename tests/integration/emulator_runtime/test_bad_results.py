@@ -97,7 +97,7 @@ async def _told(client: httpx.AsyncClient, emulator: Emulator, version: int, res
     ids=lambda value: repr(value)[:40],
 )
 async def test_no_response(teller: Emulator, version: int, result: Any) -> None:
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert await _told(client, teller, version, result) == 500
 
 
@@ -105,7 +105,7 @@ async def test_nothing_is_left_after_thousands_of_bad_results(teller: Emulator) 
     results = [_NEVER[number % len(_NEVER)] for number in range(_CALLS)]
     waiting = iter(results)
 
-    async with httpx.AsyncClient(timeout=20) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
 
         async def bad_calls() -> None:
             for result in waiting:

@@ -51,7 +51,7 @@ def _change(template: Path, former: str, new: str) -> None:
 
 
 async def _hello(emulator: Emulator) -> str:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return str((await client.get(f"{emulator.gateway_url}/hello")).json()["message"])
 
 

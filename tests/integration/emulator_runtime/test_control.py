@@ -27,7 +27,7 @@ async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         clock_file=tmp_path / "clock",
     )
     await emulator.start()
-    async with httpx.AsyncClient(base_url=emulator.lambda_url) as client:
+    async with httpx.AsyncClient(base_url=emulator.lambda_url, timeout=60) as client:
         yield client
     await emulator.stop()
 

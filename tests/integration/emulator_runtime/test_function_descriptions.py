@@ -102,7 +102,7 @@ async def test_concurrency_and_retries_are_described(logs: LogKeeper) -> None:
 
 
 async def test_what_changes_functions_is_not_there_and_says_so(logs: LogKeeper) -> None:
-    async with running(hello_app(), logs) as emulator, httpx.AsyncClient() as client:
+    async with running(hello_app(), logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         with pytest.raises(ClientError) as caught:
             await call(emulator, "delete_function", FunctionName="hello")
         said = caught.value.response
@@ -133,7 +133,7 @@ async def test_no_secret_leaves_it(logs: LogKeeper, new_app: Any) -> None:
     )
     template.write_text(text)
     async with running(load(template, {"Password": "very-secret"}), logs) as emulator:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             texts = [
                 (await client.get(f"{emulator.lambda_url}/2015-03-31/functions{path}")).text
                 for path in ("/", "/one", "/one/configuration")

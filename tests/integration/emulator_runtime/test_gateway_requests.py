@@ -80,7 +80,7 @@ def _event(received: bytes) -> Any:
     ],
 )
 async def test_methods_and_slashes(echo: Emulator, method: str, target: str, status: int) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.request(method, f"{echo.gateway_url}{target}")
     assert answer.status_code == status
     if method == "HEAD":
@@ -126,7 +126,7 @@ async def test_queries(echo: Emulator, query: str, parameters: dict[str, str] | 
 
 
 async def test_request_line_and_headers_have_one_limit(echo: Emulator) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         url = f"{echo.gateway_url}/any/"
         assert (await client.get(url + "x" * 9_000)).status_code == 200
         refused = await client.get(url + "x" * 10_240)
@@ -140,7 +140,7 @@ async def test_request_line_and_headers_have_one_limit(echo: Emulator) -> None:
 
 
 async def test_an_event_that_lambda_would_not_take(echo: Emulator) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.post(f"{echo.gateway_url}/post", content=b"\0" * 5 * 1024 * 1024)
     assert (answer.status_code, answer.json()) == (413, {"message": "Request Entity Too Large"})
 
@@ -150,7 +150,7 @@ async def test_chunked_bodies(echo: Emulator) -> None:
         yield b"one "
         yield b"two"
 
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         headers = {"content-type": "text/plain"}
         answer = await client.post(f"{echo.gateway_url}/post", content=pieces(), headers=headers)
     event = answer.json()
@@ -186,7 +186,7 @@ async def test_slow_clients_hold_up_nobody(echo: Emulator) -> None:
     slow = [await asyncio.open_connection(host, int(port)) for _ in range(200)]
     for _, writer in slow:
         writer.write(b"POST /post HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nhalf")
-    async with httpx.AsyncClient(timeout=5) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answers = [await client.get(f"{echo.gateway_url}/only") for _ in range(5)]
     assert [answer.status_code for answer in answers] == [200] * 5
     for _, writer in slow:
@@ -194,7 +194,7 @@ async def test_slow_clients_hold_up_nobody(echo: Emulator) -> None:
 
 
 async def test_binary_answers(echo: Emulator) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.get(f"{echo.gateway_url}/binary")
     assert (answer.status_code, answer.content) == (201, bytes(range(256)))
     assert answer.headers["content-type"] == "image/png"
@@ -203,7 +203,7 @@ async def test_binary_answers(echo: Emulator) -> None:
 
 
 async def test_the_request_context_is_complete(echo: Emulator) -> None:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         headers = {"host": "shop.example:8080", "user-agent": "me/1"}
         answer = await client.get(f"{echo.gateway_url}/only", headers=headers)
     context = answer.json()["requestContext"]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from emulator.http1 import HttpServer, Limits, Request
+from tests.waiting import PATIENCE_S
 
 SMALL = Limits(head_bytes=500, body_bytes=1_000, head_s=0.2, body_s=0.2, idle_s=0.2, connections=2)
 
@@ -152,7 +153,7 @@ async def test_slow_client_cannot_extend_its_deadline_byte_by_byte() -> None:
     async with _serving() as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         reading = asyncio.ensure_future(reader.read())
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(PATIENCE_S):
             while not reading.done():
                 writer.write(b"G")
                 await asyncio.wait({reading}, timeout=0.02)

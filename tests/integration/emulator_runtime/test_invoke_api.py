@@ -257,7 +257,7 @@ async def test_the_trace_header_reaches_the_function_and_every_line_of_the_log(
         ({"X-Amzn-Trace-Id": f"{root};x={'x' * 1000}"}, "Root=1-"),
         ({}, "Root=1-"),
     ]
-    async with running(new_app(code), logs) as emulator, httpx.AsyncClient() as client:
+    async with running(new_app(code), logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         for sent, expected in headers:
             answer = await client.post(
                 f"{emulator.lambda_url}/2015-03-31/functions/one/invocations", headers=sent
@@ -288,7 +288,7 @@ async def test_the_trace_header_reaches_the_function_and_every_line_of_the_log(
 async def test_a_page_in_a_browser_reaches_nothing(
     logs: LogKeeper, headers: dict[str, str], status: int
 ) -> None:
-    async with running(hello_app(), logs) as emulator, httpx.AsyncClient() as client:
+    async with running(hello_app(), logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         invoked = await client.post(
             f"{emulator.lambda_url}/2015-03-31/functions/hello/invocations",
             content=b"{}",

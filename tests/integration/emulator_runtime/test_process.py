@@ -22,7 +22,7 @@ from emulator.app import Emulator, SinkHandler, StartFailed
 from emulator.own_endpoint import temporary
 from emulator.template.parse import load
 from tests.emulator_harness import HELLO_APP, LogKeeper, gone, is_alive
-from tests.waiting import eventually
+from tests.waiting import PATIENCE_S, eventually
 
 TEMPLATE = HELLO_APP / "template.yaml"
 
@@ -62,12 +62,12 @@ async def _emulator(folder: Path, *arguments: str) -> AsyncIterator[Running]:
     finally:
         if process.returncode is None:
             process.terminate()
-        await asyncio.wait_for(process.wait(), 10)
+        await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 async def _forked(running: Running) -> tuple[int, int]:
     """The pids of a function's environment and of what it forked."""
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         answer = await client.post(
             f"{running.ready['gateway_url']}/mishap", headers={"x-kind": "fork"}
         )
@@ -77,7 +77,7 @@ async def _forked(running: Running) -> tuple[int, int]:
 
 async def _daemon(running: Running) -> int:
     """The pid of what left its group, its session and its parent."""
-    async with httpx.AsyncClient(timeout=10) as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         url = f"{running.ready['gateway_url']}/mishap"
         answer = await client.post(url, headers={"x-kind": "daemonize"})
     return int(answer.text)
@@ -94,7 +94,7 @@ async def test_parameters_and_log_format(tmp_path: Path) -> None:
     parameters.write_text('{"Greeting": "salut"}')
     async with _emulator(tmp_path, "--params-file", str(parameters)) as running:
         assert running.ready["pid"] == running.process.pid
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.get(f"{running.ready['gateway_url']}/hello")
         assert answer.json() == {"message": "salut, world"}
         await eventually(lambda: any(line["kind"] == "access" for line in running.lines()))
@@ -107,7 +107,7 @@ async def test_parameters_and_log_format(tmp_path: Path) -> None:
 async def test_command_line_overrides_file_and_template(tmp_path: Path) -> None:
     (tmp_path / "p.json").write_text('{"Greeting": "salut"}')
     arguments = ("--params-file", str(tmp_path / "p.json"), "--param", "Greeting=hola")
-    async with _emulator(tmp_path, *arguments) as running, httpx.AsyncClient() as client:
+    async with _emulator(tmp_path, *arguments) as running, httpx.AsyncClient(timeout=60) as client:
         answer = await client.get(f"{running.ready['gateway_url']}/hello")
         assert answer.json() == {"message": "hola, world"}
 
@@ -120,7 +120,7 @@ async def test_no_process_and_no_file_outlives_it(tmp_path: Path, number: int) -
         tmp_dir = _variable(environment, "TMPDIR")
         assert os.access(tmp_dir, os.F_OK)
         running.process.send_signal(number)
-        assert await asyncio.wait_for(running.process.wait(), 5) == (
+        assert await asyncio.wait_for(running.process.wait(), PATIENCE_S) == (
             -signal.SIGKILL if number == signal.SIGKILL else 0
         )
         await gone(environment)
@@ -130,7 +130,7 @@ async def test_no_process_and_no_file_outlives_it(tmp_path: Path, number: int) -
 
 
 async def test_running_request_is_finished_at_the_end(tmp_path: Path) -> None:
-    async with _emulator(tmp_path) as running, httpx.AsyncClient(timeout=10) as client:
+    async with _emulator(tmp_path) as running, httpx.AsyncClient(timeout=60) as client:
         await _forked(running)
         url = f"{running.ready['gateway_url']}/mishap"
         request = asyncio.ensure_future(client.post(url, headers={"x-kind": "hang"}))
@@ -162,7 +162,7 @@ async def test_what_cannot_start_says_why(
     tmp_path: Path, arguments: list[str], sentence: str
 ) -> None:
     process = await _start(tmp_path / "log", *arguments)
-    assert await asyncio.wait_for(process.wait(), 20) in {1, 2}
+    assert await asyncio.wait_for(process.wait(), PATIENCE_S) in {1, 2}
     output = (tmp_path / "log").read_text()
     assert sentence in output
     assert "Traceback" not in output
@@ -190,12 +190,12 @@ async def test_stalled_reader_of_the_log_holds_nothing_up(tmp_path: Path) -> Non
     try:
         await eventually(lambda: os.access(ready, os.F_OK))
         url = json.loads(ready.read_text())["gateway_url"]
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             for _ in range(600):  # some 200 KB of log lines, three times what the pipe holds
                 assert (await client.get(f"{url}/hello")).status_code == 200
     finally:
         process.terminate()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
         os.close(read_end)
     assert not is_alive(process.pid)
 

@@ -12,7 +12,7 @@ from tests.emulator_harness import LogKeeper, hello_app, running
 
 
 async def test_metrics_of_functions_and_of_lambda(logs: LogKeeper) -> None:
-    async with running(hello_app(), logs) as emulator, httpx.AsyncClient() as client:
+    async with running(hello_app(), logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         for kind in ("measure", "measure", "fail"):
             payload = json.dumps({"kind": kind}).encode()
             await emulator.runtime.invoke("mishap", payload)

@@ -24,7 +24,7 @@ async def test_hello_world(logs: LogKeeper) -> None:
     app = load(_APPS / "hello_world" / "template.yaml")
     assert app.warnings == ()
     assert app.http_apis[0].routes[0].throttle.burst == 20
-    async with running(app, logs) as emulator, httpx.AsyncClient() as client:
+    async with running(app, logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         answer = await client.get(f"{emulator.gateway_url}/hello")
         assert (answer.status_code, answer.json()) == (200, {"message": "hello world"})
         assert answer.headers["content-type"] == "text/plain; charset=utf-8"
@@ -33,7 +33,7 @@ async def test_hello_world(logs: LogKeeper) -> None:
 async def test_openapi_in_a_file(logs: LogKeeper) -> None:
     app = load(_APPS / "openapi" / "template.yaml", {"Stage": "prod"})
     assert app.warnings == ()
-    async with running(app, logs) as emulator, httpx.AsyncClient() as client:
+    async with running(app, logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         url = f"{emulator.gateway_url}/prod/pets/rex"
         assert (await client.get(url)).json() == {"name": "rex", "version": "2.0"}
         answer = await client.post(url)
@@ -44,7 +44,7 @@ async def test_openapi_in_a_file(logs: LogKeeper) -> None:
 async def test_several_apis(logs: LogKeeper) -> None:
     app = load(_APPS / "several_apis" / "template.yaml")
     assert app.warnings == ()
-    async with running(app, logs) as emulator, httpx.AsyncClient() as client:
+    async with running(app, logs) as emulator, httpx.AsyncClient(timeout=60) as client:
         public, internal = emulator.gateway_urls["PublicApi"], emulator.gateway_urls["InternalApi"]
         answer = await client.get(f"{public}/v1/a", headers={"origin": "https://a.example"})
         assert answer.json() == {

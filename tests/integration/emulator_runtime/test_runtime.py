@@ -201,18 +201,23 @@ def _sleep(seconds: float) -> bytes:
     return json.dumps({"s": seconds}).encode()
 
 
-async def test_one_invocation_at_a_time_and_environments_are_kept_warm(
-    logs: LogKeeper, tmp_path: Path
-) -> None:
-    (tmp_path / "app.py").write_text(
+def _meeting(folder: Path) -> bytes:
+    """Code that answers once two processes run it, and the event for it."""
+    (folder / "app.py").write_text(
         "import os, time\ndef handler(folder, c):\n"
         "    open(f'{folder}/{os.getpid()}', 'w').close()\n"
         "    while len(os.listdir(folder)) < 2: time.sleep(0.01)\n"
         "    return os.getpid()\n"
     )
-    (tmp_path / "meeting").mkdir()
-    event = json.dumps(str(tmp_path / "meeting")).encode()
-    async with runtime_of(function_of("meets", tmp_path), logs=logs) as runtime:
+    (folder / "meeting").mkdir()
+    return json.dumps(str(folder / "meeting")).encode()
+
+
+async def test_one_invocation_at_a_time_and_environments_are_kept_warm(
+    logs: LogKeeper, tmp_path: Path
+) -> None:
+    event = _meeting(tmp_path)
+    async with runtime_of(function_of("meets", tmp_path, timeout_s=60), logs=logs) as runtime:
         both = await asyncio.gather(*(runtime.invoke("meets", event) for _ in range(2)))
         assert len({result.payload for result in both}) == 2
         again = [await runtime.invoke("meets", event) for _ in range(5)]
@@ -220,13 +225,13 @@ async def test_one_invocation_at_a_time_and_environments_are_kept_warm(
 
 
 async def test_cap_holds_requests_back_and_says_so(logs: LogKeeper, tmp_path: Path) -> None:
-    (tmp_path / "app.py").write_text(SLEEPER)
+    event = _meeting(tmp_path)
     settings = RuntimeSettings(max_environments=2, reload=False)
     async with runtime_of(
-        function_of("sleeper", tmp_path), logs=logs, settings=settings
+        function_of("meets", tmp_path, timeout_s=60), logs=logs, settings=settings
     ) as runtime:
-        results = await asyncio.gather(*(runtime.invoke("sleeper", _sleep(0.05)) for _ in range(9)))
-        assert len(runtime.pool("sleeper").environments) == 2
+        results = await asyncio.gather(*(runtime.invoke("meets", event) for _ in range(9)))
+        assert len(runtime.pool("meets").environments) == 2
     assert all(result.function_error is None for result in results)
     assert len({result.payload for result in results}) == 2
     assert any("held back: all 2 environments" in text for text in logs.texts())

@@ -10,19 +10,32 @@ from http.server import BaseHTTPRequestHandler
 from paywright.webhooks.deliver import PATIENCE_S
 from paywright.webhooks.queue import DeadLetter
 from paywright.webhooks.retries import MAX_ATTEMPTS
-from tests.integration.webhooks.conftest import Merchant, hang
-from tests.receivers import Receiver, status
+from tests.integration.webhooks.conftest import Merchant
+from tests.receivers import Receiver, Reply, status
 
 _PROVEN = datetime(2026, 1, 1, tzinfo=UTC)
 _LIMIT_S = 60.0
 
 
+def once(go_on: threading.Event) -> Reply:
+    """Answer when the test says so."""
+
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        go_on.wait(_LIMIT_S)
+        status(200)(handler)
+
+    return reply
+
+
 def test_one_that_fails_and_hangs_in_one_batch_is_known_for_both(
     merchant: Merchant, receiver: Receiver
 ) -> None:
-    receiver.replies.extend([status(500), hang])
+    go_on = threading.Event()
+    receiver.replies.extend([status(500), once(go_on)])
     messages = [merchant.message(), merchant.message()]
-    sending = threading.Thread(target=merchant.deliver, args=messages, kwargs={"timeout_s": 5})
+    sending = threading.Thread(
+        target=merchant.deliver, args=messages, kwargs={"timeout_s": _LIMIT_S}
+    )
     sending.start()
     try:
         until = time.monotonic() + _LIMIT_S
@@ -32,6 +45,7 @@ def test_one_that_fails_and_hangs_in_one_batch_is_known_for_both(
         assert sending.is_alive()
         assert (known["failures"], known["slow"]) == (1, True)
     finally:
+        go_on.set()
         sending.join()
 
 
@@ -80,11 +94,12 @@ def test_a_delivery_that_is_sent_again_while_it_is_buried_is_not_lost(
 def test_one_that_begins_to_hang_is_a_slow_one_before_its_answer_is_over(
     merchant: Merchant, receiver: Receiver
 ) -> None:
-    receiver.replies.extend([status(500), hang])
+    go_on = threading.Event()
+    receiver.replies.extend([status(500), once(go_on)])
     merchant.deliver(merchant.message())
     merchant.set_endpoint(answered_at=_PROVEN, failing_since=None, failures=0)
     merchant.clock.advance(seconds=2)
-    due = merchant.due(timeout_s=6)
+    due = merchant.due(timeout_s=_LIMIT_S)
     due.step()
     try:
         time.sleep(PATIENCE_S + 0.2)
@@ -92,4 +107,5 @@ def test_one_that_begins_to_hang_is_a_slow_one_before_its_answer_is_over(
         assert merchant.endpoint()["slow"]
         assert len(merchant.attempts()) == 1  # of the other nothing is known yet
     finally:
+        go_on.set()
         due.finish(_LIMIT_S)
