@@ -9,12 +9,18 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.services import Servers, end, obtain
 
 _RUN = "PAYWRIGHT_TEST_RUN"
 _WHOLE_SYSTEMS = (Path(__file__).parent / "e2e", Path(__file__).parent / "simulation")
+# How long an example takes, or the making of one, says more of the machine than of the code.
+hypothesis.settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -241,7 +241,7 @@ STEPS = st.lists(
 
 
 @given(steps=STEPS, is_fifo=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whatever_happens_nothing_is_lost_or_out_of_order(steps: list[Any], is_fifo: bool) -> None:
     """Against a model that scans: what is visible, in which order, and what each group holds."""
     clock = Clock()

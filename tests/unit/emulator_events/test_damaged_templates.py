@@ -154,7 +154,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_change_ends_in_an_application_or_one_sentence(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -140,6 +140,7 @@ def test_one_invalid_entry_does_not_hold_up_its_request(endpoint: Endpoint, bus:
         (200, {"Entries": []}, "0 results for 1 entries"),
         (200, b"9" * 100_000, "HTTPException"),
     ],
+    ids=["an error", "no JSON", "no object", "too few results", "too long"],
 )
 def test_a_failed_request_decides_nothing(
     endpoint: Endpoint, bus: Bus, status: int, answer: Any, reason: str
