@@ -31,6 +31,7 @@ _TABLES = (
     "refunds",
     "payment_operations",
     "pending_operations",
+    "authorization_expiries",
     "journals",
     "ledger_entries",
     "ledger_unsequenced",
@@ -152,6 +153,7 @@ def make(
             "INSERT INTO fee_plans VALUES (%s, 'card', '*', 290, 7, true)",
             [parse_typeid("mer", api.merchant.id)],
         )
+        owner.execute("UPDATE merchants SET fx_spread_bps = 150")
         ids = {}
         for name, text in _make(api, platform, clock, monkeypatch):
             payment_id = parse_typeid("txn", text)

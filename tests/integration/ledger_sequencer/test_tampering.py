@@ -176,7 +176,7 @@ def test_an_added_journal_is_found(
     )
     assert what(problems_of(ledger_database)) == [
         ("journals", added, "has no entries"),
-        ("journals", added, "neither an operation nor a refund of its payment caused it"),
+        ("journals", added, "no operation, refund or dispute of its payment caused it"),
     ]
 
 

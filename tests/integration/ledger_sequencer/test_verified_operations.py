@@ -67,7 +67,7 @@ def test_an_operation_that_does_not_agree_is_found(make: Callable[[], Made]) -> 
     )
 
 
-_NO_CAUSE = "neither an operation nor a refund of its payment caused it"
+_NO_CAUSE = "no operation, refund or dispute of its payment caused it"
 
 
 def test_what_belongs_together_is_missed(make: Callable[[], Made]) -> None:
@@ -96,17 +96,27 @@ def test_what_belongs_together_is_missed(make: Callable[[], Made]) -> None:
         ("journals", operation, _NO_CAUSE),
         ("refunds", made.row("refunds", "refunded in part"), "its operation does not exist"),
     ]
-    payment, operation = made.ids["returned"], made.row("payment_operations", "returned")
-    lost = (
-        f"WITH lines AS (DELETE FROM ledger_entries WHERE journal_id = '{operation}'),"
-        f" listed AS (DELETE FROM ledger_unsequenced WHERE journal_id = '{operation}')"
-        f" DELETE FROM journals WHERE id = '{operation}'"
-    )
-    assert found("returned", lost) == [
-        ("transactions", payment, "its returned amount is 1000, in the ledger it is 0"),
-        ("transactions", payment, "its returned settlement_amount is 1000, in the ledger it is 0"),
-        ("payment_operations", operation, "nothing is posted for it"),
-    ]
+    for name, problems in (
+        (
+            "returned",
+            (
+                "its returned amount is 1000, in the ledger it is 0",
+                "its returned settlement_amount is 1000, in the ledger it is 0",
+            ),
+        ),
+        ("expired", ("its held amount is 0, in the ledger it is 1000",)),
+        ("voided", ("its held amount is 0, in the ledger it is 1000",)),
+    ):
+        payment, operation = made.ids[name], made.row("payment_operations", name)
+        lost = (
+            f"WITH lines AS (DELETE FROM ledger_entries WHERE journal_id = '{operation}'),"
+            f" listed AS (DELETE FROM ledger_unsequenced WHERE journal_id = '{operation}')"
+            f" DELETE FROM journals WHERE id = '{operation}'"
+        )
+        assert found(name, lost) == [
+            *(("transactions", payment, problem) for problem in problems),
+            ("payment_operations", operation, "nothing is posted for it"),
+        ]
 
 
 def test_an_operation_and_its_journal_that_tell_two_stories_are_found(

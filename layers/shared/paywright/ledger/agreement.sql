@@ -9,15 +9,18 @@ SELECT set_config('enable_nestloop', 'off', true), set_config('jit', 'off', true
 -- each step of an operation is one transaction.
 payment AS (
     SELECT id, livemode, capture_method, status, pending_reason, void_reason, amount, currency,
-           captured_amount, refunded_amount, pending_refund_amount, settlement_currency,
-           settlement_amount, settlement_refunded_amount, fee_share_amount, fee_returned_amount
+           captured_amount, refunded_amount, pending_refund_amount, disputed_amount,
+           settlement_currency, settlement_amount, settlement_refunded_amount, fee_share_amount,
+           fee_returned_amount, fx_rate, fx_spread_bps, expires_at
       FROM transactions WHERE merchant_id = %(merchant_id)s
 ), operation AS (
     SELECT id, transaction_id, livemode, kind, amount, currency, final, refund_id, state,
-           fee_share_amount
+           fee_share_amount, fx_rate
       FROM payment_operations WHERE merchant_id = %(merchant_id)s
 ), refund AS (
     SELECT * FROM refunds WHERE merchant_id = %(merchant_id)s
+), dispute AS (
+    SELECT id, transaction_id FROM disputes WHERE merchant_id = %(merchant_id)s
 ), pending AS (
     SELECT * FROM pending_operations WHERE merchant_id = %(merchant_id)s
 ), journal AS (
@@ -25,17 +28,21 @@ payment AS (
 )
 
 -- fragment: posted
--- What each journal of a payment posts. `held`, `charged` and `owed` to the customer are in the
--- payment's currency; what the merchant is `given`, with what the platform keeps of it, and the `fee`
--- in the currency it is settled in.
+-- What each journal of a payment posts. What is `held`, `charged`, `owed` to the customer, `reserved`
+-- for a dispute and `sold` for another currency is in the payment's; what is `bought` for it, what the
+-- merchant is `given` of that, with what the platform keeps, and its `spread` and `fee` in the currency
+-- that it is settled in.
 entries AS (
     SELECT journal_id, currency, sum(signed) AS total,
            -sum(signed) FILTER (WHERE account_type = 'merchant_hold') AS held,
            sum(signed) FILTER (
                WHERE account_type IN ('processor_receivable', 'processor_cost')) AS charged,
            -sum(signed) FILTER (WHERE account_type = 'customer_refund') AS owed,
+           -sum(signed) FILTER (WHERE account_type = 'dispute_reserve') AS reserved,
+           sum(signed) FILTER (WHERE account_type = 'fx_clearing') AS cleared,
            -sum(signed) FILTER (
                WHERE account_type IN ('merchant_balance', 'fx_spread', 'platform_fee')) AS given,
+           -sum(signed) FILTER (WHERE account_type = 'fx_spread') AS spread,
            -sum(signed) FILTER (WHERE account_type = 'platform_fee') AS fee
       FROM (SELECT journal_id, currency, account_type,
                    CASE entry_type WHEN 'debit' THEN amount ELSE -amount END AS signed
@@ -44,7 +51,9 @@ entries AS (
 ), posted AS (
     SELECT journal.id, journal.transaction_id, journal.livemode, journal.kind,
            coalesce(presented.held, 0) AS held, coalesce(presented.charged, 0) AS charged,
-           coalesce(presented.owed, 0) AS owed, coalesce(settled.given, 0) AS given,
+           coalesce(presented.owed, 0) AS owed, coalesce(presented.reserved, 0) AS reserved,
+           coalesce(-presented.cleared, 0) AS sold, coalesce(settled.cleared, 0) AS bought,
+           coalesce(settled.given, 0) AS given, coalesce(settled.spread, 0) AS spread,
            coalesce(settled.fee, 0) AS fee
       FROM journal
       JOIN payment ON payment.id = journal.transaction_id
@@ -56,7 +65,7 @@ entries AS (
 
 -- fragment: journals
 -- A journal sums to zero in each currency. Of a payment it has the id of the operation that caused it,
--- or of the refund that was asked for.
+-- of the refund that was asked for, or of the dispute that was opened.
 unbalanced AS (
     SELECT 1 AS rank, 'journals' AS place, journal.id, journal.livemode,
            CASE WHEN bool_and(entries.journal_id IS NULL) THEN 'has no entries'
@@ -67,12 +76,13 @@ unbalanced AS (
      GROUP BY journal.id, journal.livemode
 ), without_cause AS (
     SELECT 1 AS rank, 'journals' AS place, posted.id, posted.livemode,
-           'neither an operation nor a refund of its payment caused it' AS problem
+           'no operation, refund or dispute of its payment caused it' AS problem
       FROM posted
       LEFT JOIN operation ON operation.id = posted.id
             AND operation.transaction_id = posted.transaction_id
       LEFT JOIN refund ON refund.id = posted.id AND refund.transaction_id = posted.transaction_id
-     WHERE operation.id IS NULL AND refund.id IS NULL
+      LEFT JOIN dispute ON dispute.id = posted.id AND dispute.transaction_id = posted.transaction_id
+     WHERE operation.id IS NULL AND refund.id IS NULL AND dispute.id IS NULL
 )
 
 -- fragment: orphans
@@ -129,6 +139,9 @@ done AS (
            coalesce(-sum(charged) FILTER (WHERE kind = 'return'), 0) AS returned,
            coalesce(-sum(given) FILTER (WHERE kind = 'return'), 0) AS returned_settled,
            coalesce(sum(owed), 0) AS owed,
+           -- What the card network takes from the reserve is disputed all the same.
+           coalesce(sum(reserved - charged) FILTER (WHERE starts_with(kind, 'dispute')), 0)
+           AS disputed,
            coalesce(sum(held), 0) AS held
       FROM payment
       LEFT JOIN posted ON posted.transaction_id = payment.id
@@ -139,14 +152,16 @@ done AS (
            ARRAY[made.status, done.void_reason,
                  CASE WHEN done.is_undecided THEN payment.pending_reason END]::text[] AS made_facts,
            ARRAY[captured_amount, coalesce(settlement_amount, 0), refunded_amount,
-                 pending_refund_amount, settlement_refunded_amount, payment.fee_returned_amount,
+                 pending_refund_amount, disputed_amount, settlement_refunded_amount,
+                 payment.fee_returned_amount,
                  CASE made.status WHEN 'authorized' THEN done.amount - posted_for.captured
                  ELSE 0 END,
                  CASE WHEN done.is_returned THEN captured_amount ELSE 0 END,
                  CASE WHEN done.is_returned THEN settlement_amount ELSE 0 END] AS amounts,
            ARRAY[posted_for.captured, posted_for.settled, posted_for.refunded,
-                 posted_for.owed, posted_for.taken_back, posted_for.fee_returned,
-                 posted_for.held, posted_for.returned, posted_for.returned_settled]
+                 posted_for.owed, posted_for.disputed, posted_for.taken_back,
+                 posted_for.fee_returned, posted_for.held, posted_for.returned,
+                 posted_for.returned_settled]
            AS posted_amounts,
            payment.fee_share_amount, done.fee_share AS made_fee_share,
            posted_for.fee AS posted_fee
@@ -183,8 +198,9 @@ done AS (
       FROM beside
      CROSS JOIN LATERAL unnest(
            ARRAY['captured_amount', 'settlement_amount', 'refunded_amount', 'pending_refund_amount',
-                 'settlement_refunded_amount', 'fee_returned_amount', 'held amount',
-                 'returned amount', 'returned settlement_amount'], amounts, posted_amounts)
+                 'disputed_amount', 'settlement_refunded_amount', 'fee_returned_amount',
+                 'held amount', 'returned amount', 'returned settlement_amount'],
+           amounts, posted_amounts)
            AS each (name, stored, posted)
      WHERE amounts <> posted_amounts AND each.stored <> each.posted
      UNION ALL
@@ -197,6 +213,55 @@ done AS (
            'its fee_share_amount is ' || fee_share_amount || ', in the ledger the whole fee is '
            || posted_fee
       FROM beside WHERE fee_share_amount NOT BETWEEN 0 AND posted_fee
+)
+
+-- fragment: holds
+-- What is held is on the list of what runs out, and is released when it has, unless another operation
+-- is under way.
+holds AS (
+    SELECT 6 AS rank, 'transactions' AS place, held.id, held.livemode,
+           CASE
+           WHEN NOT is_listed OR expires_at IS NULL THEN 'it is held, and nobody is to release it'
+           WHEN expires_at < %(since)s AND pending.operation_id IS NULL
+                THEN 'it is still held, and was to be released at '
+                     || to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+           END AS problem
+      FROM (SELECT id, livemode, expires_at,
+                   EXISTS (SELECT FROM authorization_expiries AS listed
+                            WHERE listed.transaction_id = payment.id
+                              AND listed.merchant_id = %(merchant_id)s) AS is_listed
+              FROM payment WHERE status = 'authorized') AS held
+      LEFT JOIN pending ON pending.transaction_id = held.id AND pending.kind <> 'refund'
+)
+
+-- fragment: shares
+-- What refunds take back of what was settled is the share that they are of the capture, and so is what
+-- they give back of the fee while the plan says so: rounded half-even over all of them so far
+-- (`fx.rates.refund_share`). Where one failed, those after it were rounded with it, or without.
+shares AS (
+    SELECT 6 AS rank, 'transactions' AS place, id, livemode,
+           'its ' || name || ' is ' || taken || ', which is not what refunds of ' || refunded
+           || ' out of ' || captured_amount || ' come to of ' || whole AS problem
+      FROM (SELECT payment.id, payment.livemode, payment.captured_amount, each.*, so_far.failed,
+                   so_far.amount, so_far.refunded,
+                   abs(2 * (each.taken * captured_amount::numeric - each.whole * so_far.amount))
+                   AS twice_off
+              FROM payment
+              JOIN (SELECT transaction_id, status = 'failed' AS failed,
+                           sum(amount) OVER (PARTITION BY transaction_id ORDER BY id) AS amount,
+                           sum(amount) OVER (PARTITION BY transaction_id) AS refunded
+                      FROM refund) AS so_far ON so_far.transaction_id = payment.id
+             CROSS JOIN LATERAL (
+                   VALUES ('settlement_refunded_amount', settlement_refunded_amount::bigint,
+                           settlement_amount, false),
+                          ('fee_returned_amount', fee_returned_amount, fee_share_amount, true))
+                   AS each (name, taken, whole, is_up_to_plan)) AS refunds_so_far
+     GROUP BY id, livemode, captured_amount, name, taken, whole, is_up_to_plan, refunded
+    HAVING NOT bool_or(failed)
+           AND NOT (is_up_to_plan AND taken = 0)
+           AND NOT bool_or((is_up_to_plan OR amount = refunded)
+                           AND (twice_off < captured_amount
+                                OR twice_off = captured_amount AND taken %% 2 = 0))
 )
 
 -- fragment: refunds
@@ -305,6 +370,47 @@ operations_judged AS (
       LEFT JOIN operation ON operation.id = pending.operation_id
 )
 
+-- fragment: conversions
+-- What a capture comes to in another currency at the rate that it was begun with, and the spread of
+-- that: each rounded half-even once (`fx.rates.convert`). A payment has the rate of its last one.
+converted AS (
+    SELECT operation.id, operation.transaction_id, operation.livemode, operation.amount,
+           operation.fx_rate, payment.fx_rate AS last_rate, payment.fx_spread_bps, payment.currency,
+           payment.settlement_currency, posted.sold, posted.bought, posted.spread
+      FROM operation
+      JOIN payment ON payment.id = operation.transaction_id
+      JOIN posted ON posted.id = operation.id AND posted.transaction_id = operation.transaction_id
+     WHERE payment.currency <> payment.settlement_currency
+           AND operation.kind IN ('authorize', 'capture') AND posted.charged > 0
+), conversions AS (
+    SELECT 2 AS rank, 'transactions' AS place, transaction_id AS id, livemode,
+           'its fx_rate is ' || coalesce(last_rate::text, 'none') || ', that of none of its captures'
+           AS problem
+      FROM converted
+     GROUP BY transaction_id, livemode, last_rate
+    HAVING bool_or(coalesce(fx_rate, last_rate) IS NOT DISTINCT FROM last_rate) IS FALSE
+     UNION ALL
+    SELECT 4, 'payment_operations', id, livemode,
+           CASE
+           WHEN mid.value IS NULL THEN 'it is converted, and at which rate is not known'
+           WHEN (sold, bought) <> (amount, mid.value)
+                THEN 'at its rate ' || amount || ' ' || currency || ' are ' || mid.value || ' '
+                     || settlement_currency || ', in the ledger ' || sold || ' are ' || bought
+           WHEN spread <> kept.value
+                THEN 'its spread is ' || kept.value || ', in the ledger it is ' || spread
+           END
+      FROM converted
+     CROSS JOIN LATERAL (
+           SELECT amount * coalesce(fx_rate, last_rate) * 10::numeric
+                  ^ ((%(exponents)s::jsonb ->> settlement_currency)::int
+                     - (%(exponents)s::jsonb ->> currency)::int) AS value) AS exact
+     CROSS JOIN LATERAL (
+           SELECT round(exact.value) - (exact.value %% 2 = 0.5)::int AS value) AS mid
+     CROSS JOIN LATERAL (SELECT mid.value * fx_spread_bps * 0.0001 AS value) AS share
+     CROSS JOIN LATERAL (
+           SELECT round(share.value) - (share.value %% 2 = 0.5)::int AS value) AS kept
+)
+
 -- name: disagreements
 -- What of a merchant does not agree: journals first, since they cannot be mended.
 WITH
@@ -318,9 +424,15 @@ WITH
 ,
 -- include: payments
 ,
+-- include: holds
+,
+-- include: shares
+,
 -- include: refunds
 ,
 -- include: operations
+,
+-- include: conversions
 SELECT place, id, livemode, problem
   FROM (SELECT * FROM unbalanced
          UNION ALL
@@ -330,9 +442,15 @@ SELECT place, id, livemode, problem
          UNION ALL
         SELECT * FROM payments
          UNION ALL
+        SELECT * FROM holds
+         UNION ALL
+        SELECT * FROM shares
+         UNION ALL
         SELECT * FROM refunds_judged
          UNION ALL
         SELECT * FROM operations_judged
+         UNION ALL
+        SELECT * FROM conversions
          UNION ALL
         SELECT * FROM pending_judged) AS found
  WHERE problem IS NOT NULL

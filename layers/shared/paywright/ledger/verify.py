@@ -34,8 +34,11 @@ from paywright.ledger.heads import SignedHead
 from paywright.ledger.sequencer import entry_of
 
 MAX_PROBLEMS = 100
-UNSEQUENCED_LIMIT = timedelta(minutes=15)
-"""How long a journal may wait for its place; the sequencer looks every second."""
+OVERDUE_AFTER = timedelta(minutes=15)
+"""How long a journal may wait for its place, and a hold that ran out for its release.
+
+Both are looked for every second.
+"""
 
 _FETCH_ROWS = 5_000
 
@@ -95,8 +98,8 @@ def verify(
     report = Report()
     signed = _Signed(heads)
     months = [row["relname"] for row in database.all(_QUERIES["months"], {})]
-    since = now - UNSEQUENCED_LIMIT
-    for row in database.all(_QUERIES["waiting"], {"since": since, "limit": MAX_PROBLEMS}):
+    asked = {"months": months, "since": now - OVERDUE_AFTER, "limit": MAX_PROBLEMS}
+    for row in database.all(_QUERIES["waiting"], asked):
         place = (row["merchant_id"], row["livemode"], "journals", row["journal_id"], None)
         report.problems.append(Problem(*place, row["problem"]))
     for merchant_id in merchants(database):
@@ -105,7 +108,7 @@ def verify(
         with database.transaction("REPEATABLE READ") as connection:
             connection.execute(_QUERIES["timeout"], {"milliseconds": str(timeout_s * 1000)})
             of_merchant = signed.up_to(merchant_id, report)
-            mine = {"merchant_id": merchant_id, "months": months, "limit": MAX_PROBLEMS}
+            mine = asked | {"merchant_id": merchant_id}
             _merchant(connection, mine, of_merchant, report, watch)
         report.merchants += 1
         watch(report)
