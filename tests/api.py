@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import importlib.util
 import json
 import sys
@@ -52,7 +53,10 @@ class Api:
         self.merchant = merchant
 
     def post(self, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> Reply:
-        raw = body if isinstance(body, str) else json.dumps(body) if body is not None else ""
+        """Send a body: text and bytes as they are, anything else as JSON."""
+        raw = body
+        if not isinstance(body, str | bytes):
+            raw = "" if body is None else json.dumps(body)
         sent = {"content-type": "application/json", **headers}
         if key is not None:
             sent["idempotency-key"] = key
@@ -93,7 +97,7 @@ class Api:
         assert reply.status == 201, reply.text
         return str(reply.json["id"])
 
-    def _call(self, method: str, path: str, body: str, headers: dict[str, str]) -> Reply:
+    def _call(self, method: str, path: str, body: str | bytes, headers: dict[str, str]) -> Reply:
         authorized = {"authorization": f"Bearer {self.merchant.api_key}", **headers}
         path, _, query = path.partition("?")
         event = {
@@ -119,8 +123,8 @@ class Api:
                 "time": "22/Nov/2026:00:00:00 +0000",
                 "timeEpoch": 0,
             },
-            "body": body,
-            "isBase64Encoded": False,
+            "body": body if isinstance(body, str) else base64.b64encode(body).decode(),
+            "isBase64Encoded": isinstance(body, bytes),
         }
         name = "merchant"
         if method == "POST" and path == "/v1/payments":

@@ -52,7 +52,7 @@ class InvalidRequest(PaywrightError):
 
 
 class MalformedJson(InvalidRequest):
-    """The body is not valid JSON."""
+    """The body is not valid JSON in UTF-8, without a byte order mark."""
 
     code = "malformed_json"
 

@@ -74,7 +74,7 @@ def check(method: str, path: str, reply: Reply) -> None:
 class CheckedApi(Api):
     """Checks each answer before it hands it on."""
 
-    def _call(self, method: str, path: str, body: str, headers: dict[str, str]) -> Reply:
+    def _call(self, method: str, path: str, body: str | bytes, headers: dict[str, str]) -> Reply:
         reply = super()._call(method, path, body, headers)
         check(method, path, reply)
         return reply

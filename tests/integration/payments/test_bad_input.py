@@ -98,6 +98,83 @@ def test_a_request_is_refused(
     assert counts(owner) == before
 
 
+_MALFORMED = ("malformed_json", None)
+
+
+def _invalid(param: str) -> tuple[str, str]:
+    return "invalid_field", param
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "param"),
+    [
+        # Two readers may each see another amount.
+        ('"amount": 1', *_invalid("amount")),
+        ('"amount": 100', *_invalid("amount")),
+        ('"metadata": {"order": "1", "order": "2"}', *_invalid("order")),
+        ('"metadata": {"a": {"b": 1, "\\u0062": 1}}', *_invalid("b")),
+        ('"\\u0000": 1, "\\u0000": 2', *_invalid("\ufffd")),
+        # Numbers that are no number of minor units.
+        ('"quantity": NaN', *_MALFORMED),
+        ('"quantity": -Infinity', *_MALFORMED),
+        ('"quantity": 1' + "0" * 4_300, *_MALFORMED),
+        ('"quantity": 01', *_MALFORMED),
+        ('"quantity": +1', *_MALFORMED),
+        ('"quantity": 0x1', *_MALFORMED),
+        # What is no text, or none that can be kept.
+        ('"description": "a\x01"', *_MALFORMED),
+        (b'"description": "\xff"', *_MALFORMED),
+        (b'"description": "\xed\xa0\x80"', *_MALFORMED),
+        ('"description": "\\ud800"', *_invalid("description")),
+        ('"description": "\\u0000"', *_invalid("description")),
+        ('"metadata": {"a": "\\udfff"}', *_invalid("metadata.a")),
+        ('"metadata": {"\\u0000": ""}', *_invalid("metadata.\ufffd.[key]")),
+        ('"metadata": {"\\ud800": ""}', *_invalid("metadata.\ufffd\ufffd\ufffd.[key]")),
+        ('"\\u0000": 1', *_invalid("\ufffd")),
+        ('"\\ud800": 1', "invalid_field", None),
+        ('"fx_quote_id": "fxq_\\u0000"', *_invalid("fx_quote_id")),
+        ('"customer_id": "cus_\\ud800"', *_invalid("customer_id")),
+        # More than anybody means.
+        ('"' + "x" * 500_000 + '": 1', *_invalid("x" * 100 + "…")),
+        ('"metadata": ' + '{"a":' * 900 + "1" + "}" * 900, *_invalid("metadata.a")),
+        ('"metadata": ' + "[" * 50_000 + "]" * 50_000, *_MALFORMED),
+        ('"metadata": ' + '{"a":' * 50_000 + "1" + "}" * 50_000, *_MALFORMED),
+        ('"description": "a",', *_MALFORMED),
+    ],
+)
+def test_a_body_that_another_reader_might_read_otherwise_is_refused(
+    change: str | bytes,
+    code: str,
+    param: str | None,
+    api: Api,
+    owner: psycopg.Connection[Any],
+) -> None:
+    good = f'{{"amount": 100, "currency": "usd", "payment_method_id": "{api.card()}"'.encode()
+    added = change if isinstance(change, bytes) else change.encode()
+    before = counts(owner)
+    reply = api.post("/v1/payments", good + b", " + added + b"}", key="k")
+    error = reply.json["error"]
+    assert (reply.status, error["code"], error.get("param")) == (400, code, param)
+    assert counts(owner) == before
+    assert api.post("/v1/payments", good + b"}", key="k").status == 201
+
+
+@pytest.mark.parametrize("amount", ["1e400", "-1e400", "10.0", "1e2", "[1]", '{"a": 1}', '""'])
+def test_an_amount_is_an_integer(amount: str, api: Api) -> None:
+    body = f'{{"amount": {amount}, "currency": "usd", "payment_method_id": "pm_"}}'
+    error = api.post("/v1/payments", body, key="k").json["error"]
+    assert (error["code"], error["param"]) == ("invalid_field", "amount")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32-be", "latin-1"])
+def test_a_body_is_utf_8(encoding: str, api: Api) -> None:
+    body = {"amount": 100, "currency": "usd", "payment_method_id": api.card(), "description": "é"}
+    text = json.dumps(body, ensure_ascii=False)
+    reply = api.post("/v1/payments", text.encode(encoding), key="k")
+    assert (reply.status, reply.json["error"]["code"]) == (400, "malformed_json")
+    assert api.post("/v1/payments", text.encode(), key="k").status == 201
+
+
 def test_anothers_objects_are_as_unknown_as_none(
     api: Api, new_merchant: Callable[..., NewMerchant], owner: psycopg.Connection[Any]
 ) -> None:

@@ -7,6 +7,7 @@ import hmac
 import json
 import re
 import secrets
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,6 +32,7 @@ from paywright.payments.models import Answer, to_json
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_BODY_BYTES = 1_000_000
+_LONGEST_NAME = 100
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 # X-Ray's trace id is the same 32 digits, written in two parts.
 _XRAY_ROOT = re.compile(r"\bRoot=1-([0-9a-f]{8})-([0-9a-f]{24})\b")
@@ -62,14 +64,14 @@ class Request:
 
     @cached_property
     def document(self) -> Any:
-        """The body as JSON; raise BodyTooLarge, NotJson or MalformedJson."""
+        """The body as JSON; raise BodyTooLarge, NotJson, MalformedJson or InvalidField."""
         if len(self.body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         media_type = self.headers.get("content-type", "application/json").partition(";")[0]
         if media_type.strip().lower() != "application/json":
             raise NotJson
         try:
-            return _decode(self.body.decode(json.detect_encoding(self.body), "surrogatepass"))
+            return _decode(self.body.decode())
         except (ValueError, RecursionError) as error:
             raise MalformedJson from error
 
@@ -162,7 +164,17 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_decode = json.JSONDecoder(parse_constant=_refuse_constant).decode
+def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object with each field given once: of two, another reader may take the other one."""
+    made = dict(fields)
+    if len(made) != len(fields):
+        times = Counter(name for name, _ in fields)
+        param = _shown(next(name for name in made if times[name] > 1))
+        raise InvalidField(f"{param}: is given more than once.", param=param)
+    return made
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_once).decode
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -173,8 +185,14 @@ def new_request_id() -> str:
 
 def _invalid_field(error: ValidationError) -> InvalidField:
     first = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(part) for part in first["loc"]) or None
-    if param is None:
-        return InvalidField("The body must be a JSON object.")
+    param = _shown(".".join(str(part) for part in first["loc"]))
+    if not param:
+        return InvalidField("The body must be a JSON object, and the names in it Unicode text.")
     reason = first["msg"].removeprefix("Value error, ")
     return InvalidField(f"{param}: {reason}.", param=param)
+
+
+def _shown(name: str) -> str:
+    """A field's name as it is told and kept: a caller's text, with whatever in it, however long."""
+    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)
