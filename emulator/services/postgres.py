@@ -28,7 +28,7 @@ _COMMON_ROOT = Path("/var/lib/paywright")
 _INITDB_TIMEOUT_S = 120
 _SETTINGS: Mapping[str, str] = {
     "listen_addresses": ports.HOST,
-    "max_connections": "200",
+    "max_connections": "250",
     "shared_buffers": "256MB",
     "wal_level": "replica",
     "synchronous_commit": "on",

@@ -82,8 +82,8 @@ OWN_VARIABLES = {
     "ledger": set(),
     "housekeeping": {"PROCESSOR_TIMEOUT_S", "RECOVERY_MARGIN_S", *RATES},
 }
-# A max_connections of 200, of which 3 are kept for superusers.
-DATABASE_CONNECTIONS = 197
+# A max_connections of 250, of which 3 are kept for superusers.
+DATABASE_CONNECTIONS = 247
 
 
 def test_is_read_without_warnings(app: Application) -> None:
