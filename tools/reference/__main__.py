@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.reference.events import schema
@@ -14,18 +15,21 @@ from tools.reference.payments_page import payments_page
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-def files() -> dict[str, str]:
-    """The text of every file that is made, by its name in docs/."""
-    return {
-        "openapi.json": json.dumps(document(), indent=2, ensure_ascii=False) + "\n",
-        "errors.md": errors_page(),
-        "events.md": events_page(NOTE),
-        "events.schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
-        "payments.md": payments_page(NOTE),
-        "testing.md": testing_page(),
-    }
+FILES: dict[str, Callable[[], str]] = {
+    "openapi.json": lambda: _json(document()),
+    "errors.md": errors_page,
+    "events.md": lambda: events_page(NOTE),
+    "events.schema.json": lambda: _json(schema()),
+    "payments.md": lambda: payments_page(NOTE),
+    "testing.md": testing_page,
+}
+"""What makes the text of each file, by its name in docs/."""
+
+
+def _json(content: object) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":
-    for name, text in files().items():
-        (DOCS / name).write_text(text, encoding="utf-8")
+    for name, made in FILES.items():
+        (DOCS / name).write_text(made(), encoding="utf-8")
