@@ -39,13 +39,14 @@ def seeds(default: int) -> range:
     return range(int(os.environ.get("PAYWRIGHT_SEEDS", default)))
 
 
-def make_platform(servers: Servers, url: str, valkey_url: str) -> Platform:
+def make_platform(servers: Servers, url: str, valkey_url: str, valkey_timeout_ms: int) -> Platform:
     """What one execution environment has."""
     return assemble(
         Settings(
             environment="local",
             database_url=servers.app_url(url),
             valkey_url=valkey_url,
+            valkey_timeout_ms=valkey_timeout_ms,
             pii_key=_PII_KEY,
             processor_timeout_s=0.2,
             rate_limit_per_min=1_000_000,
@@ -80,7 +81,7 @@ class Crew:
 
         def play(place: int) -> None:
             index, job = order[place]
-            start.wait(timeout=30)
+            start.wait(timeout=60)
             try:
                 results[index] = job(self.platforms[place])
             except PaywrightError as error:
@@ -122,8 +123,13 @@ def outcomes(results: Sequence[Answer | PaywrightError]) -> dict[str, int]:
 
 
 @contextmanager
-def crew(servers: Servers, url: str, valkey_url: str, size: int) -> Iterator[Crew]:
-    """A merchant with a card, and environments that act for it."""
+def crew(
+    servers: Servers, url: str, valkey_url: str, size: int, *, valkey_timeout_ms: int = 5_000
+) -> Iterator[Crew]:
+    """A merchant with a card, and environments that act for it.
+
+    Their number makes Valkey's answers late: it seems away only where a test wants that.
+    """
     clock = SystemClock()
     with psycopg.connect(url, autocommit=True) as owner:
         merchant = create_merchant(
@@ -143,7 +149,9 @@ def crew(servers: Servers, url: str, valkey_url: str, size: int) -> Iterator[Cre
         assert key is not None
         plans = (FeePlan("card", "*", 290, 0),)
         caller = Caller(merchant_id, key[0], False, Currency.of("usd"), None, plans)
-        platforms = [make_platform(servers, url, valkey_url) for _ in range(size)]
+        platforms = [
+            make_platform(servers, url, valkey_url, valkey_timeout_ms) for _ in range(size)
+        ]
         try:
             yield Crew(platforms, caller, merchant.api_key, _card(platforms[0], caller), owner)
         finally:

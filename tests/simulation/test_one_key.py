@@ -37,7 +37,8 @@ from tests.valkey_proxy import ValkeyProxy, valkey_proxy
 
 RACERS = 50
 _LOCK_LAPSES_S = 40.0
-_LATE_S = Settings.model_fields["valkey_timeout_ms"].default / 1000 * 1.5
+_VALKEY_TIMEOUT_MS: int = Settings.model_fields["valkey_timeout_ms"].default
+_LATE_S = _VALKEY_TIMEOUT_MS / 1000 * 1.5
 _LONG_ENOUGH_S = 0.3
 
 pytestmark = pytest.mark.xdist_group("races")
@@ -67,7 +68,7 @@ def around(
 ) -> Iterator[Circumstances]:
     with ExitStack() as stack:
         valkey = stack.enter_context(redis.Redis.from_url(valkey_url))
-        url, mishap = valkey_url, None
+        url, mishap, timeout_ms = valkey_url, None, 5_000
         if request.param == "without":
             with socket.socket() as probe:
                 probe.bind(("127.0.0.1", 0))
@@ -75,6 +76,7 @@ def around(
         elif request.param == "slow for half":
             proxy = stack.enter_context(valkey_proxy(valkey_url))
             proxy.needle, proxy.late_s, proxy.every = b":idempotency:", _LATE_S, 2
+            timeout_ms = _VALKEY_TIMEOUT_MS
             url = proxy.url
             stack.callback(lambda: assert_some_were_late(proxy))
         elif request.param == "flushed":
@@ -86,7 +88,8 @@ def around(
                 assert valkey.delete(*locks) == 1, "the first holds the only one"
 
             mishap = lapse
-        yield Circumstances(stack.enter_context(crew(servers, database, url, RACERS)), mishap)
+        racers = crew(servers, database, url, RACERS, valkey_timeout_ms=timeout_ms)
+        yield Circumstances(stack.enter_context(racers), mishap)
 
 
 def assert_some_were_late(proxy: ValkeyProxy) -> None:
