@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -17,7 +18,7 @@ from paywright.errors import FxRateUnavailable, OperationInProgress
 from paywright.fx.current import CurrentRates
 from paywright.payments.expiry import expire_due
 from paywright.payments.notices import hear_notices
-from paywright.payments.recovery import recover_due
+from paywright.payments.recovery import LOOK_AGAIN_AFTER, recover_due
 from paywright.payments.states import CaptureMethod, Operation
 from paywright.payments.writes import OperationIntent, Wait
 from paywright.processors.bank_transfer import BankTransfers
@@ -221,6 +222,49 @@ def test_a_rate_that_is_long_away_strands_nothing(
     assert api.get(f"/v1/payments/{payment_id}").json["status"] == "captured"
 
 
+@pytest.mark.parametrize("unheard", [set(), {0}, {0, 1, 2}, {0, 1, 2, 3, 4}, {1, 2, 3}, {2, 3, 5}])
+def test_what_never_arrived_is_looked_up_for_a_day_whatever_is_not_answered(
+    unheard: set[int],
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    clock: ClockFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`unheard` are the looks that get no answer."""
+    looks, reversals, answered = count(), list[datetime](), list[datetime]()
+    look_up, reverse = Simulator.lookup, Simulator.reverse
+
+    def looked(*arguments: Any) -> Any:
+        if next(looks) in unheard:
+            raise Unknown
+        answered.append(platform.clock.now())
+        return look_up(*arguments)
+
+    def reversed_(*arguments: Any) -> None:
+        reverse(*arguments)
+        reversals.append(platform.clock.now())
+
+    card = api.card()
+    monkeypatch.setattr(Simulator, "lookup", looked)
+    monkeypatch.setattr(Simulator, "reverse", reversed_)
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulator, "authorize", silent)
+        payment_id = api.pay(card, 1000).json["id"]
+    while due := owner.execute("SELECT due_at FROM pending_operations").fetchone():
+        assert api.get(f"/v1/payments/{payment_id}").json["status"] == "pending"
+        clock.advance(due[0] - platform.clock.now())
+        recover_due(platform.payments)
+    assert api.get(f"/v1/payments/{payment_id}").json["status"] == "failed"
+    late = answered[-1] - reversals[0] - sum(LOOK_AGAIN_AFTER, timedelta())
+    assert timedelta(seconds=-1) < late < timedelta(minutes=10)
+    assert len(reversals) == len(answered) - 1 == len(LOOK_AGAIN_AFTER)
+
+
+def silent(*_: Any, **__: Any) -> None:
+    raise Unknown("it never arrives")
+
+
 def test_holds_behind_undecided_ones_expire(
     api: Api,
     platform: Platform,
@@ -273,8 +317,6 @@ def test_a_hold_found_late_lasts_from_its_authorization(
 
 
 def day_after(created_at: str, by: timedelta) -> str:
-    from datetime import datetime
-
     return (datetime.fromisoformat(created_at) + by).date().isoformat()
 
 

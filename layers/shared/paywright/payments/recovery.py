@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 
 from paywright.errors import FxRateUnavailable, ServiceUnavailable
 from paywright.payments.deciding import (
@@ -28,7 +29,7 @@ from paywright.payments.writes import Origin, PutOff, StoredOperation, Wait
 from paywright.processors.base import Approved, Declined, Outcome, Pending, Unavailable, Unknown
 
 LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24))
-"""When a reversed operation is looked up again, counted from the look before."""
+"""When a reversed operation is looked up again: after its first reversal, then after each look."""
 
 _RETRY_DELAY = timedelta(minutes=1)
 _MAX_ATTEMPTS = 50
@@ -139,12 +140,15 @@ def _wait_for_notice(services: Services, operation: StoredOperation, payment: Pa
 
 
 def _reverse(services: Services, operation: StoredOperation, payment: Payment) -> str:
-    if operation.reversed_at is not None and operation.attempts >= len(LOOK_AGAIN_AFTER):
+    now = services.clock.now()
+    # Only what was acknowledged counts: looks that got no answer neither hasten nor delay the end.
+    first = operation.reversed_at or now
+    looks = (first + after for after in accumulate(LOOK_AGAIN_AFTER))
+    next_look = next((look for look in looks if look > now), None)
+    if next_look is None:
         return _decide(services, operation, payment, Declined("not_received"))
     services.processors.named(payment.processor).processor.reverse(operation.operation_id)
-    delay = LOOK_AGAIN_AFTER[min(operation.attempts, len(LOOK_AGAIN_AFTER) - 1)]
-    now = services.clock.now()
-    services.store.postpone(operation, PutOff(now + delay, reversed_at=now))
+    services.store.postpone(operation, PutOff(next_look, reversed_at=first))
     return "postponed"
 
 
