@@ -96,7 +96,7 @@ class PaymentFailed(_Form):
 
 
 class PaymentReview(_Form):
-    """It was accepted, and somebody should look at it: `fraud_flags` say why."""
+    """Accepted, for review: `amount_very_large`, `card_elevated_risk`, `scoring_unavailable`."""
 
     type: Literal[EventType.PAYMENT_REVIEW]
     data: PaymentData

@@ -38,7 +38,6 @@ UNAVAILABLE = Assessment(UNAVAILABLE_SCORE, ("scoring_unavailable",))
 _FOR_REVIEW = frozenset(
     {
         *UNAVAILABLE.flags,
-        "card_highest_risk",
         "card_elevated_risk",
         "amount_very_large",
     }
@@ -48,8 +47,8 @@ _FOR_REVIEW = frozenset(
 def needs_review(flags: Iterable[str]) -> bool:
     """Whether somebody should look at a payment that was accepted with these flags.
 
-    Those that are left out are common and harmless by themselves, or, as a card's velocity, would
-    say the same of payment after payment.
+    Those that are left out are common and harmless by themselves, never accepted or, as a card's
+    velocity, would say the same of payment after payment.
     """
     return not _FOR_REVIEW.isdisjoint(flags)
 
