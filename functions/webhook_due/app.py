@@ -14,8 +14,6 @@ from paywright.settings import Settings
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.parts import delivery_parts
 
-_FINISH_S = background.FINISH_S - 3.0
-
 
 @cache
 def _parts() -> tuple[DueDeliveries, Clock]:
@@ -28,7 +26,11 @@ def _parts() -> tuple[DueDeliveries, Clock]:
 
 @get_logger().inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Deliver for about 75 s; the next invocation is waiting by then."""
+    """Deliver for about 75 s; the next invocation is waiting by then, and goes on with the rest.
+
+    Lambda lets the threads of an environment go on as soon as that is invoked again (Lambda
+    Developer Guide, "Understanding the Lambda execution environment lifecycle").
+    """
     due, clock = _parts()
     remaining_ms = context.get_remaining_time_in_millis()
     background.run(
@@ -37,4 +39,3 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         seconds=background.time_to_run_s(remaining_ms, event, clock.now()),
         away=(background.Unavailable, db.Lost),
     )
-    due.finish(_FINISH_S)

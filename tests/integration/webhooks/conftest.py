@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
@@ -152,10 +153,10 @@ class Merchant:
         return deliver_batch(messages, replace(self.means, sender=sender), time_left_s=left_s)
 
     def deliver_due(self, *, timeout_s: float = 2) -> None:
-        """What `webhook_due` does with what is due now, and its end."""
+        """What `webhook_due` does with what is due now."""
         due = self.due(timeout_s=timeout_s)
         due.step()
-        due.finish(timeout_s + 5)
+        finish(due, timeout_s + 5)
 
     def due(self, *, timeout_s: float = 2) -> DueDeliveries:
         """The loop of `webhook_due`, without its loop."""
@@ -211,6 +212,12 @@ class Merchant:
         cursor = self.owner.cursor(row_factory=psycopg.rows.dict_row)
         cursor.execute(sql.encode(), [self.id])
         return cursor.fetchall()
+
+
+def finish(due: DueDeliveries, within_s: float) -> None:
+    """Record what is under way when it is over; nothing more is begun."""
+    wait([each.future for each in due._under_way.values()], timeout=within_s)
+    due._record()
 
 
 def hang(handler: BaseHTTPRequestHandler) -> None:

@@ -13,7 +13,7 @@ from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.queue import DeadLetter, DeadLetters
 from paywright.webhooks.store import PostgresDeliveryStore
-from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 
 
@@ -108,7 +108,7 @@ def test_what_was_delivered_or_sent_again_meanwhile_is_no_dead_letter(
     overtaken = Overtaken(store._database, store._ids, merchant.clock, PII_KEY)
     due = DueDeliveries(overtaken, means.sender, merchant.graves, merchant.clock, means.wall)
     due.step()
-    due.finish(5)
+    finish(due, 5)
     assert len(receiver.received) == 2
     assert [each["status"] for each in merchant.deliveries()] == [meanwhile]
     assert merchant.graves.letters == []

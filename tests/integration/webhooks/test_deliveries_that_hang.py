@@ -19,7 +19,7 @@ from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message
 from paywright.webhooks.places import Places
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant, hang
+from tests.integration.webhooks.conftest import Merchant, finish, hang
 from tests.receivers import Receiver, status
 
 _LIMIT_S = 60.0
@@ -201,7 +201,7 @@ def test_a_receiver_that_hangs_delays_no_other(
         due.step()
     assert [each["status"] for each in hung.deliveries()] == ["pending"]
     answered.set()
-    due.finish(_LIMIT_S)
+    finish(due, _LIMIT_S)
     assert [each["status"] for each in hung.deliveries()] == ["delivered"]
 
 

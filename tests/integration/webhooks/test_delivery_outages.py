@@ -14,7 +14,7 @@ from paywright.webhooks.deliver import deliver_batch
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.places import Places
 from paywright.webhooks.store import PostgresDeliveryStore
-from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 
 
@@ -80,7 +80,7 @@ def test_a_database_that_goes_away_costs_no_outcome(merchant: Merchant, receiver
     due.step()
     store.away = True
     with pytest.raises(db.Lost):
-        due.finish(5)
+        finish(due, 5)
     store.away = False
     due.step()
     assert [each["status"] for each in merchant.deliveries()] == ["delivered"]

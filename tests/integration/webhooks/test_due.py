@@ -14,7 +14,7 @@ from paywright.webhooks.deliveries import judge
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant
+from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, status
 
 
@@ -125,7 +125,7 @@ def test_a_clock_that_is_moved_sends_nothing_twice(merchant: Merchant, receiver:
     due._look_at = 0
     due.step()
     go_on.set()
-    due.finish(10)
+    finish(due, 10)
     assert len(receiver.received) == 1
     assert [each["status"] for each in merchant.deliveries()] == ["delivered"]
 

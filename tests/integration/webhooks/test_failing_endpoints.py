@@ -11,7 +11,7 @@ from paywright.ids import typeid
 from paywright.webhooks.deliveries import judge
 from paywright.webhooks.message import event_of
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant
+from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, status
 
 
@@ -187,6 +187,6 @@ def test_what_waits_in_vain_ends_beside_what_is_sent_and_holds_it_up_little(
         due._look_at = 0
         due.step()
         assert [each["status"] for each in gone.deliveries()].count("failed") == closed
-    due.finish(5)
+    finish(due, 5)
     assert len(receiver.received) == 2
     assert [each["status"] for each in merchant.deliveries()] == ["delivered"] * 2

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from paywright.webhooks.deliver import PATIENCE_S
 from paywright.webhooks.queue import DeadLetter
 from paywright.webhooks.retries import MAX_ATTEMPTS
-from tests.integration.webhooks.conftest import Merchant
+from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, Reply, status
 
 _PROVEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,4 +108,4 @@ def test_one_that_begins_to_hang_is_a_slow_one_before_its_answer_is_over(
         assert len(merchant.attempts()) == 1  # of the other nothing is known yet
     finally:
         go_on.set()
-        due.finish(_LIMIT_S)
+        finish(due, _LIMIT_S)

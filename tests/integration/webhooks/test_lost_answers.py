@@ -17,7 +17,7 @@ from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import event_of
 from paywright.webhooks.sender import Answer
 from paywright.webhooks.store import PostgresDeliveryStore
-from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 
 _LIMIT_S = 60.0
@@ -76,11 +76,11 @@ def test_a_failure_is_counted_once(
     due.step()
     store.loses = True
     with pytest.raises(db.Lost):
-        due.finish(5)
+        finish(due, 5)
     merchant.deliver(merchant.message())  # something else fails there meanwhile
     known = merchant.endpoint()
     store.loses = False
-    due.finish(5)
+    finish(due, 5)
     assert [each["status_code"] for each in merchant.attempts()] == [500, 502, 503]
     assert [each["attempts"] for each in merchant.deliveries()] == [2, 1]
     assert known["failures"] == 3
@@ -110,7 +110,7 @@ def test_what_may_be_known_is_told_by_itself_before_what_came_meanwhile(
     go_on.set()
     until(lambda: len(receiver.received) == 4)
     store.loses = False
-    due.finish(_LIMIT_S)
+    finish(due, _LIMIT_S)
     assert merchant.endpoint()["failures"] == 2
     assert sorted(each["status_code"] for each in merchant.attempts()) == [500, 500, 502, 503]
 

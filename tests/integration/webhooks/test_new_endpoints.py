@@ -16,7 +16,7 @@ from paywright.money import Currency
 from paywright.payments.models import Caller, RequestContext
 from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL, FOR_THE_NEW
 from paywright.webhooks.endpoints import Endpoints
-from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 
 _LIMIT_S = 60.0
@@ -138,5 +138,5 @@ def test_many_that_hang_keep_no_other_waiting(
         until(lambda: len(hanging.received) == FOR_THE_ILL + FOR_THE_NEW)
     finally:
         go_on.set()
-        due.finish(_LIMIT_S)
+        finish(due, _LIMIT_S)
     assert len(hanging.received) == FOR_THE_ILL + FOR_THE_NEW

@@ -12,7 +12,7 @@ from paywright.webhooks.deliver import deliver_batch
 from paywright.webhooks.deliveries import UNTELLABLE
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant
+from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, status
 
 _ODD = ["a NUL: \x00", "half a character: \ud800"]
@@ -69,7 +69,7 @@ def test_an_odd_answer_to_the_last_attempt_is_the_last(
         merchant.store, sender, merchant.graves, merchant.clock, merchant.means.wall
     )
     due.step()
-    due.finish(5)
+    finish(due, 5)
     (delivery,) = merchant.deliveries()
     assert (delivery["status"], delivery["last_error"]) == ("failed", UNTELLABLE)
     assert merchant.waiting() == []

@@ -18,7 +18,7 @@ from paywright.webhooks.message import event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
 from paywright.webhooks.store import PostgresDeliveryStore
-from tests.integration.webhooks.conftest import PII_KEY, Merchant
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 
 _NO_STATUS_OF_HTTP = 70_000
@@ -88,13 +88,13 @@ def test_a_surprise_is_one_failed_retry(
     merchant.clock.advance(seconds=2)
     due = due_of(merchant, surprise)
     due.step()
-    due.finish(9)
+    finish(due, 9)
     assert sorted(each["status"] for each in merchant.deliveries()) == ["delivered", "pending"]
     assert len(receiver.received) == 3
     merchant.clock.advance(seconds=6)
     due._look_at = 0
     due.step()
-    due.finish(9)
+    finish(due, 9)
     assert {each["status"] for each in merchant.deliveries()} == {"delivered"}
     assert [each["error"] for each in merchant.attempts()].count(UNJUDGED) == 1
 
@@ -141,7 +141,7 @@ def test_attempts_that_cannot_be_kept_come_to_an_end(
         merchant.clock.ahead += waiting["due_at"] - merchant.clock.now()
         due = due_of(merchant, Answer(_NO_STATUS_OF_HTTP))
         due.step()
-        due.finish(9)
+        finish(due, 9)
     assert [each["status"] for each in merchant.deliveries()] == ["failed"]
     assert len(merchant.graves.letters) == 1
     assert merchant.waiting() == []
@@ -189,11 +189,11 @@ def test_a_retry_of_which_nothing_can_be_kept_is_due_again_alone(
     due = DueDeliveries(refusing, means.sender, merchant.graves, merchant.clock, means.wall)
     refusing.refused = event_of(messages[0]).id
     due.step()
-    due.finish(9)
+    finish(due, 9)
     assert sorted(each["status"] for each in merchant.deliveries()) == ["delivered", "pending"]
     refusing.refused = None
     merchant.clock.advance(seconds=61)  # it was taken for a minute
     due._look_at = 0
     due.step()
-    due.finish(9)
+    finish(due, 9)
     assert {each["status"] for each in merchant.deliveries()} == {"delivered"}

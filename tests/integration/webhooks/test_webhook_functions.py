@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from paywright import background
 from tests.api import LambdaContext, load_function
 from tests.integration.webhooks.conftest import PII_KEY, Merchant
 from tests.receivers import Receiver, status
+from tests.waiting import PATIENCE_S, until
 
 SAMPLE = Path(__file__).parents[3] / "events" / "webhook_payment_captured.json"
 
@@ -91,7 +93,6 @@ def due_function(
         "AWS_ENDPOINT_URL": aws_endpoint_url,
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(background, "FINISH_S", 9.0)
     app = load_function("webhook_due")
     app._parts.cache_clear()
     yield app
@@ -100,12 +101,50 @@ def due_function(
     sqs.close()
 
 
+def run_until(function: Any, holds: Callable[[], bool]) -> None:
+    """Run after run, each no longer than one step: less time is left than the last step has."""
+
+    def run() -> bool:
+        function.handler({}, LambdaContext())
+        return holds()
+
+    until(run)
+
+
 def test_the_function_delivers_what_is_due(
     due_function: Any, merchant: Merchant, receiver: Receiver
 ) -> None:
     receiver.replies.append(status(500, Retry_After="0.1"))
     merchant.deliver(merchant.message())
     merchant.owner.execute("UPDATE webhook_waiting SET due_at = now()")
-    due_function.handler({}, LambdaContext())
+    run_until(due_function, lambda: merchant.deliveries()[0]["status"] != "pending")
     assert len(receiver.received) == 2
     assert [each["status"] for each in merchant.deliveries()] == ["delivered"]
+
+
+def test_a_request_under_way_keeps_no_others_waiting_for_the_next_run(
+    due_function: Any,
+    merchant: Merchant,
+    receiver: Receiver,
+    new_merchant: Callable[[str], Merchant],
+    new_receiver: Callable[[], Receiver],
+) -> None:
+    go_on = threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        go_on.wait(PATIENCE_S)
+        status(200)(handler)
+
+    receiver.replies.append(late)
+    merchant.set_endpoint(slow=True)
+    merchant.deliver(merchant.message())
+    due_function.handler({}, LambdaContext())
+    assert merchant.attempts() == [], "the run has ended before it is answered"
+    other = new_merchant(new_receiver().url)
+    other.set_endpoint(answered_at=None)
+    other.deliver(other.message())
+    run_until(due_function, lambda: other.deliveries()[0]["status"] == "delivered")
+    assert merchant.attempts() == []
+    go_on.set()
+    run_until(due_function, lambda: merchant.deliveries()[0]["status"] == "delivered")
+    assert len(receiver.received) == len(merchant.attempts()) == 1, "a later run has recorded it"

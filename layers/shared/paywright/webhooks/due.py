@@ -81,7 +81,12 @@ class DueStore(Protocol):
 
 
 class DueDeliveries:
-    """The loop's step and rest, as `background.run` wants them; `finish` when it has ended."""
+    """The loop's step and rest, as `background.run` wants them.
+
+    What is under way when a run ends goes on in its threads, and the next run of the environment
+    records it: nobody's retries wait for a receiver that hangs at that moment. Where there is no
+    next run, it is due again after its lease.
+    """
 
     def __init__(
         self,
@@ -129,11 +134,6 @@ class DueDeliveries:
         if done:  # there is room again, and perhaps more to send
             self._look_at = min(self._look_at, time.monotonic() + BREATH_S)
             time.sleep(min(BREATH_S, at_most_s))  # a moment later there are more for the same price
-
-    def finish(self, within_s: float) -> None:
-        """Wait for what is under way and record it; nothing new is begun."""
-        wait([each.future for each in self._under_way.values()], timeout=within_s)
-        self._record()
 
     def _begin(self) -> bool:
         sent_to = [each.delivery.endpoint for each in self._under_way.values()]
