@@ -53,6 +53,7 @@ def examine() -> list[Finding]:
         ("template", _template),
         ("git", _git),
         ("leftovers", _leftovers),
+        ("ledger", _ledger),
     ]
     findings = []
     for subject, check in checks:
@@ -187,3 +188,27 @@ def _leftovers(home: Home) -> Finding:
             "Run `paywright down`; the next `paywright up` ends them too.",
         )
     return Finding("leftovers", "an earlier run did not end well, but left no process")
+
+
+def _ledger(home: Home) -> Finding:
+    state = running(home)
+    if state is None or state.urls is None:
+        return Finding("ledger", "nothing runs here that could be asked")
+    # These need packages that may be missing where nothing runs.
+    from cli.place import Place  # noqa: PLC0415
+    from cli.reading import opened  # noqa: PLC0415
+    from paywright.clock import business_clock  # noqa: PLC0415
+    from paywright.ledger.backlog import ledger_backlog  # noqa: PLC0415
+    from paywright.ledger.verify import UNSEQUENCED_LIMIT  # noqa: PLC0415
+
+    place = Place(home, state.urls.database_url, None, is_local=True)
+    with opened(place, "ledger") as database:
+        waiting, age_s = ledger_backlog(database, business_clock(place.clock_file)).look()
+    if age_s < UNSEQUENCED_LIMIT.total_seconds():
+        return Finding("ledger", f"{waiting} journals wait for their place, none of them for long")
+    return Finding(
+        "ledger",
+        "",
+        f"{waiting} journals are not in sequence, one of them for {age_s / 60:.0f} minutes",
+        "See why in `paywright logs ledger`; then run `paywright ledger verify`.",
+    )

@@ -8,10 +8,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from paywright import background, db
+from paywright.backlog import Backlog
 from paywright.cache import Cache
 from paywright.clock import Clock, business_clock
 from paywright.db.opening import open_database
-from paywright.events.backlog import Backlog
+from paywright.events.backlog import outbox_backlog
 from paywright.events.bus import Bus
 from paywright.events.relay import Relay
 from paywright.events.wake import PATIENCE_MS, WakeUps
@@ -26,7 +27,7 @@ def _parts() -> tuple[Relay, Backlog, WakeUps, Clock]:
     database = open_database(settings)
     relay = Relay(database, Bus(settings.event_bus_name), clock)
     valkey = Cache(settings.valkey_url.get_secret_value(), timeout_ms=PATIENCE_MS)
-    return relay, Backlog(database, clock), WakeUps(valkey), clock
+    return relay, outbox_backlog(database, clock), WakeUps(valkey), clock
 
 
 @get_logger().inject_lambda_context

@@ -19,6 +19,9 @@ import psycopg
 import pytest
 
 from cli.main import main
+from cli.paths import Home
+from cli.state import State, Urls
+from emulator.services.process import Identity
 from paywright.clock import SystemClock
 from paywright.db import Database
 from paywright.ids import UuidSource, typeid
@@ -312,3 +315,21 @@ def test_fees_that_make_no_sense_are_refused(
     mine = [] if "--merchant" in arguments else ["--merchant", merchant[1]]
     said = command.refused("merchant", "fees", "set", *mine, *arguments.split())
     assert said.startswith(sentence)
+
+
+def test_the_doctor_finds_journals_that_stay_unsequenced(
+    command: Command, ledger: Ledger, ledger_url: str, tmp_path: Path
+) -> None:
+    urls = Urls("", "", "", ledger_url, "", "", "")
+    home = Home(tmp_path / "home")
+    home.make()
+    this_process = Identity.of(os.getpid())
+    assert this_process is not None
+    State(this_process, {}, urls).save(home)  # as if it were the system
+    ledger.post(sale(100), created_at=datetime.now(UTC) - timedelta(minutes=14))
+    assert "1 journals wait for their place, none of them for long" in command.run("doctor").stdout
+    ledger.post(sale(100), created_at=datetime.now(UTC) - timedelta(minutes=16))
+    done = command.run("doctor")
+    assert done.returncode == 1
+    assert "2 journals are not in sequence, one of them for 16 minutes" in done.stdout
+    assert "`paywright ledger verify`" in done.stdout

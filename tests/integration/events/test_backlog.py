@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from emulator.metrics import Metrics
+from paywright import backlog
 from paywright.clock import SystemClock
 from paywright.db import Database
-from paywright.events import backlog
-from paywright.events.backlog import Backlog
+from paywright.events.backlog import outbox_backlog
 from tests.integration.events.conftest import Outbox
 
 
@@ -40,13 +40,13 @@ def test_backlog_and_age_are_gauges(
 ) -> None:
     for _ in range(3):
         outbox.add()
-    Backlog(relay_database, _Later(timedelta(minutes=10))).tell()
+    outbox_backlog(relay_database, _Later(timedelta(minutes=10))).tell()
     printed = capsys.readouterr().out
     found = _prometheus(printed)
     assert found["paywright_outbox_events"] == 3
     assert 600 <= found["paywright_outbox_age_seconds"] < 700
     outbox.connection.execute("TRUNCATE outbox")
-    Backlog(relay_database, SystemClock()).tell()
+    outbox_backlog(relay_database, SystemClock()).tell()
     now = _prometheus(printed + capsys.readouterr().out)
     assert now == {"paywright_outbox_events": 0, "paywright_outbox_age_seconds": 0}
 
@@ -54,7 +54,7 @@ def test_backlog_and_age_are_gauges(
 def test_they_are_told_now_and_then(
     relay_database: Database, outbox: Outbox, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seldom = Backlog(relay_database, SystemClock(), every_s=3_600)
+    seldom = outbox_backlog(relay_database, SystemClock(), every_s=3_600)
     seldom.tell()
     seldom.tell()
     assert len(capsys.readouterr().out.splitlines()) == 1
@@ -69,5 +69,5 @@ def test_more_than_is_counted_shows_as_so_many(
     monkeypatch.setattr(backlog, "MOST_COUNTED", 2)
     for _ in range(3):
         outbox.add()
-    Backlog(relay_database, SystemClock()).tell()
+    outbox_backlog(relay_database, SystemClock()).tell()
     assert _prometheus(capsys.readouterr().out)["paywright_outbox_events"] == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
+import uuid
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -12,12 +15,22 @@ import pytest
 from paywright import db
 from paywright.clock import SystemClock
 from paywright.db import Database
-from paywright.ledger.balances import balance, balances
-from paywright.ledger.chain import Account, OutOfBalance
+from paywright.ledger.backlog import ledger_backlog
+from paywright.ledger.balances import balance, balances, balances_at
+from paywright.ledger.chain import Account
 from paywright.ledger.sequencer import Sequencer
 from tests.api import LambdaContext, load_function
-from tests.integration.ledger_sequencer.conftest import IDS, Ledger, problems_of, sale
+from tests.integration.ledger_sequencer.conftest import IDS, Ledger, Line, problems_of, sale
 from tests.services import Servers
+
+
+class _Moving:
+    """A clock that a test moves."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.ahead
 
 
 @pytest.fixture
@@ -212,15 +225,101 @@ def test_many_sequencers_at_once_make_one_chain(
     ]
 
 
+def _waiting(ledger: Ledger) -> list[tuple[uuid.UUID, int]]:
+    return ledger.rows("SELECT merchant_id, count(*) FROM ledger_unsequenced GROUP BY 1")
+
+
 def test_nothing_is_taken_when_a_journal_is_out_of_balance(
-    ledger: Ledger, sequencer: Sequencer
+    ledger: Ledger, sequencer: Sequencer, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.post(sale(100))
     ledger.tamper("UPDATE ledger_entries SET amount = amount + 1 WHERE entry_type = 'debit'")
-    with pytest.raises(OutOfBalance):
-        sequencer.run_once()
-    assert ledger.rows("SELECT count(*) FROM ledger_unsequenced") == [(1,)]
+    assert sequencer.run_once() is False
+    assert _waiting(ledger) == [(ledger.merchant_id, 1)]
     assert ledger.rows("SELECT count(*) FROM ledger_chain") == [(0,)]
+    (told,) = caplog.records
+    assert told.levelname == "ERROR"
+    assert vars(told)["subject"] == str(ledger.merchant_id)
+    assert "`paywright ledger verify`" in told.getMessage()
+    assert "does not sum to zero" in str(told.exc_info)
+
+
+def test_one_merchants_journals_hold_up_no_other(
+    ledger: Ledger, ledger_database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, others = _Moving(), [IDS.new() for _ in range(3)]
+    for _ in range(12):  # more than two batches, and all of them before the others'
+        ledger.post(sale(100))
+    broken = "amount = amount {} 1 WHERE entry_type = 'debit' AND merchant_id = %s"
+    ledger.tamper(f"UPDATE ledger_entries SET {broken.format('+')}", ledger.merchant_id)
+    for _ in range(4):
+        for other in others:
+            ledger.post(sale(200), merchant_id=other)
+    sequencer = Sequencer(ledger_database, clock, batch=5)
+
+    def errors_told() -> int:
+        told = [vars(record)["subject"] for record in caplog.records]
+        assert set(told) <= {str(ledger.merchant_id)}
+        caplog.clear()
+        return len(told)
+
+    _drain(sequencer)
+    assert _waiting(ledger) == [(ledger.merchant_id, 12)]
+    assert errors_told() == 1
+    # It is not looked at again at once, and within a minute it is.
+    ledger.post(sale(200), merchant_id=others[0])
+    clock.ahead = timedelta(seconds=59)
+    _drain(sequencer)
+    assert _waiting(ledger) == [(ledger.merchant_id, 12)]
+    assert errors_told() == 0
+    clock.ahead = timedelta(seconds=61)
+    ledger.post(sale(200), merchant_id=others[0])
+    _drain(sequencer)
+    assert _waiting(ledger) == [(ledger.merchant_id, 12)]
+    assert errors_told() == 1
+    ledger.tamper(f"UPDATE ledger_entries SET {broken.format('-')}", ledger.merchant_id)
+    clock.ahead = timedelta(seconds=122)
+    _drain(sequencer)
+    assert _waiting(ledger) == []
+    assert problems_of(ledger_database) == []
+
+
+def test_balances_beyond_the_largest_bigint_are_exact(
+    ledger: Ledger, sequencer: Sequencer, ledger_database: Database
+) -> None:
+    most = 2**63 - 1
+    cash = Account(ledger.merchant_id, False, "cash", "irr", "simulator")
+    lines: list[Line] = [("debit", "cash", most), ("credit", "merchant_balance", most)]
+    for number in (1, 2, 3):
+        ledger.post(lines, currency="irr")
+        assert balance(ledger_database, cash) == number * most, "while it waits"
+        sequencer.run_once()
+        assert balance(ledger_database, cash) == number * most
+    assert _waiting(ledger) == []
+    expected = {"cash": 3 * most, "merchant_balance": -3 * most}
+    for found in (
+        balances(ledger_database, ledger.merchant_id, livemode=False),
+        balances_at(ledger_database, ledger.merchant_id, livemode=False, as_of=SystemClock().now()),
+    ):
+        assert {each.account.account_type: each.amount_minor for each in found} == expected
+    assert problems_of(ledger_database) == []
+
+
+def test_what_waits_shows_as_metrics_and_for_how_long(
+    ledger: Ledger, ledger_database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = _Moving()
+    posted = SystemClock().now()
+    for minutes in (1, 7, 3):
+        ledger.post(sale(100), created_at=posted - timedelta(minutes=minutes))
+    ledger_backlog(ledger_database, clock).tell()
+    told = json.loads(capsys.readouterr().out)
+    assert told["UnsequencedJournals"] == 3
+    assert 7 * 60 <= told["UnsequencedAgeSeconds"] < 8 * 60
+    names = [each["Name"] for each in told["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert names == ["UnsequencedJournals", "UnsequencedAgeSeconds"]
+    _drain(Sequencer(ledger_database, clock))
+    assert ledger_backlog(ledger_database, clock).look() == (0, 0.0)
 
 
 def test_a_lost_database_is_told_as_such() -> None:
@@ -230,7 +329,10 @@ def test_a_lost_database_is_told_as_such() -> None:
 
 
 def test_the_function_sequences(
-    monkeypatch: pytest.MonkeyPatch, ledger: Ledger, ledger_database: Database
+    monkeypatch: pytest.MonkeyPatch,
+    ledger: Ledger,
+    ledger_database: Database,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for name, value in {
         "DATABASE_URL": ledger_database._url,
@@ -239,6 +341,7 @@ def test_the_function_sequences(
     }.items():
         monkeypatch.setenv(name, value)
     ledger.post(sale(100))
+    capsys.readouterr()
     app = load_function("ledger")
     app._parts.cache_clear()
     try:
@@ -247,6 +350,7 @@ def test_the_function_sequences(
         app._parts()[0]._database.close()
         app._parts.cache_clear()
     assert ledger.rows("SELECT count(*) FROM ledger_unsequenced") == [(0,)]
+    assert '"UnsequencedJournals":1' in capsys.readouterr().out
 
 
 def test_the_application_cannot_change_the_chain(

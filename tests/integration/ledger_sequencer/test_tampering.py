@@ -58,7 +58,11 @@ CHANGES: dict[str, dict[str, list[str]]] = {
         "currency": ["'use'"],
         "processor": ["'simulatoR'"],
         "sequence": ["sequence + 1", "sequence - 1", "sequence # 4294967296"],
-        "balance_after": ["balance_after # 1", "-balance_after", "balance_after + 1"],
+        "balance_after": [
+            "balance_after + 18446744073709551616",
+            "-balance_after",
+            "balance_after + 1",
+        ],
         "row_hash": [
             f"set_byte(row_hash, {index}, get_byte(row_hash, {index}) # {bit})"
             for index, bit in ((0, 128), (17, 1), (31, 1))

@@ -83,6 +83,19 @@ def test_it_has_every_currency_and_can_be_negative(
     assert balance(api)["balances"] == expected
 
 
+def test_it_can_be_more_than_a_bigint(
+    api: Api, merchant_id: UUID, owner: psycopg.Connection[Any], sequence: Callable[[], None]
+) -> None:
+    ledger, most = Ledger(owner, merchant_id), 2**63 - 1
+    for _ in range(2):
+        ledger.post([("debit", "cash", most), ("credit", "merchant_balance", most)])
+    for _ in range(2):
+        assert usd(api) == _ZERO | {"available": 2 * most}
+        sequence()
+    entries = api.get("/v1/ledger/entries").json["data"]
+    assert [each["balance_after"] for each in entries] == [2 * most, most]
+
+
 def test_as_of_is_what_was_in_sequence_by_then(
     api: Api, merchant_id: UUID, owner: psycopg.Connection[Any], sequence: Callable[[], None]
 ) -> None:

@@ -68,7 +68,7 @@ def shown_entry(row: Mapping[str, Any]) -> dict[str, Any]:
         "currency": row["currency"],
         "sequence": row["sequence"],
         # The chain counts debits less credits; what a merchant has stands on the credit side.
-        "balance_after": None if sequenced_at is None else -row["balance_after"],
+        "balance_after": None if sequenced_at is None else -int(row["balance_after"]),
         "sequenced_at": None if sequenced_at is None else rfc3339(sequenced_at),
         "created_at": rfc3339(row["created_at"]),
         "livemode": row["livemode"],

@@ -49,7 +49,7 @@ def balances(database: db.Database, merchant_id: UUID, *, livemode: bool) -> lis
     return [
         Balance(
             Account(merchant_id, livemode, row["account_type"], row["currency"], row["processor"]),
-            row["balance"],
+            int(row["balance"]),
         )
         for row in rows
     ]
@@ -68,7 +68,7 @@ def balances_at(
     return [
         Balance(
             Account(merchant_id, livemode, row["account_type"], row["currency"], row["processor"]),
-            row["balance"],
+            int(row["balance"]),
         )
         for row in database.all(_QUERIES["balances_at"], parameters)
     ]

@@ -46,7 +46,7 @@ WITH RECURSIVE
      GROUP BY account_type, currency, processor
 )
 SELECT account_type, currency, processor,
-       (coalesce(balance_after, 0) + coalesce(change, 0))::bigint AS balance
+       coalesce(balance_after, 0) + coalesce(change, 0) AS balance
   FROM sequenced
   FULL JOIN waiting USING (account_type, currency, processor)
  ORDER BY account_type, currency, processor;
@@ -101,7 +101,7 @@ SELECT account_type, currency, processor, found.balance_after AS balance
  ORDER BY account_type, currency, processor;
 
 -- name: balance
-SELECT (coalesce((
+SELECT coalesce((
            SELECT balance_after
              FROM ledger_chain
             WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s
@@ -116,4 +116,4 @@ SELECT (coalesce((
               AND journal_id = ANY (ARRAY(SELECT journal_id FROM ledger_unsequenced
                                            WHERE merchant_id = %(merchant_id)s))
               AND account_type = %(account_type)s AND currency = %(currency)s
-              AND processor = %(processor)s), 0))::bigint AS balance;
+              AND processor = %(processor)s), 0) AS balance;

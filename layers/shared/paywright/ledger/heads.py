@@ -150,7 +150,7 @@ def _heads(database: db.Database) -> Iterable[SignedHead]:
                     {
                         Account(
                             *chain, each["account_type"], each["currency"], each["processor"]
-                        ): AccountHead(each["sequence"], each["balance_after"])
+                        ): AccountHead(each["sequence"], int(each["balance_after"]))
                         for each in accounts
                     },
                 )

@@ -2,6 +2,7 @@
 
 Writers of journals only insert, and never wait for each other; the order is made here, by one
 writer, in batches. Taking journals off the list and appending them to the chain is one transaction.
+A batch is of all merchants, and one of them whose journals cannot be sequenced holds up no other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
@@ -25,9 +27,17 @@ from paywright.ledger.chain import (
     Link,
     append,
 )
+from paywright.observability import tell_trouble
 
 BATCH = 500
 POLL_S = 1.0
+AGAIN_AFTER = timedelta(minutes=1)
+"""How long a merchant is left aside whose journals could not be sequenced."""
+
+_TROUBLE = (
+    "A merchant's journals cannot be sequenced. Balances stay exact, and it is tried again in a "
+    "minute. Look at the cause below, and at what `paywright ledger verify` says of that merchant"
+)
 
 _QUERIES = db.load(__file__)
 
@@ -39,25 +49,55 @@ class Sequencer:
         self._database = database
         self._clock = clock
         self._batch = batch
+        self._aside: dict[UUID, datetime] = {}  # merchants, and until when
 
     def run_once(self) -> bool:
         """Sequence one batch; are there more journals to be taken at once?
 
-        When another sequencer is at work, there is nothing for this one to do. Raise `OutOfBalance`
-        for a journal that is not, and `db.Lost` when the database is away; nothing is taken then.
+        When another sequencer is at work, there is nothing for this one to do. Where the batch
+        cannot be written it is tried merchant by merchant; who fails then is told as an error and
+        left aside for `AGAIN_AFTER`. Raise `db.Lost` when the database is away: nothing is taken.
         """
+        now = self._clock.now()
+        self._aside = {each: until for each, until in self._aside.items() if until > now}
+        try:
+            return self._sequence(self._batch) == self._batch
+        except db.Lost:
+            raise
+        except Exception:  # noqa: S110 - whatever it is, it is told with whose journals it is
+            pass
+        return self._merchant_by_merchant()
+
+    def _merchant_by_merchant(self) -> bool:
+        values = {"limit": self._batch, "aside": list(self._aside)}
+        found = self._database.all(_QUERIES["batch"], values)
+        for row in found:
+            merchant_id = row["merchant_id"]
+            try:
+                self._sequence(row["journals"], merchant_id)
+            except db.Lost:
+                raise
+            except Exception as error:
+                self._aside[merchant_id] = self._clock.now() + AGAIN_AFTER
+                tell_trouble(_TROUBLE, merchant_id, error)
+        taken: int = sum(row["journals"] for row in found)
+        return taken == self._batch
+
+    def _sequence(self, limit: int, merchant_id: UUID | None = None) -> int:
+        """Sequence so many of one merchant or of all that are not aside; how many there were."""
         with self._database.transaction() as connection:
             alone = connection.execute(_QUERIES["lock"]).fetchone()
             if alone is None or not alone["alone"]:
-                return False
-            rows = connection.execute(_QUERIES["take"], {"limit": self._batch}).fetchall()
+                return 0
+            values = {"limit": limit, "merchant_id": merchant_id, "aside": list(self._aside)}
+            rows = connection.execute(_QUERIES["take"], values).fetchall()
             journals = list(journals_of(rows))
             if not journals:
-                return False
+                return 0
             chains, accounts, last = _heads(connection, journals)
             links = append(journals, chains, accounts, moment_after(last, self._clock.now()))
             _write(connection, links)
-        return len(journals) == self._batch
+        return len(journals)
 
 
 def moment_after(last: datetime | None, now: datetime) -> datetime:
@@ -143,7 +183,7 @@ def _heads(
                 row["account_type"],
                 row["currency"],
                 row["processor"],
-            ): AccountHead(row["sequence"], row["balance_after"])
+            ): AccountHead(row["sequence"], int(row["balance_after"]))
             for row in of_accounts
         },
         max((row["sequenced_at"] for row in last_links), default=None),

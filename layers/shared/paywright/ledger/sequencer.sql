@@ -10,6 +10,8 @@ WITH taken AS (
     DELETE FROM ledger_unsequenced
      WHERE (merchant_id, journal_id) IN (
            SELECT merchant_id, journal_id FROM ledger_unsequenced
+            WHERE merchant_id <> ALL (%(aside)s::uuid[])
+              AND (%(merchant_id)s::uuid IS NULL OR merchant_id = %(merchant_id)s)
             ORDER BY journal_id
             LIMIT %(limit)s)
     RETURNING merchant_id, journal_id
@@ -33,6 +35,15 @@ SELECT taken.merchant_id, taken.journal_id,
         WHERE merchant_id = taken.merchant_id AND journal_id = taken.journal_id
        OFFSET 0) AS entry ON true
  ORDER BY taken.journal_id, taken.merchant_id, entry.id;
+
+-- name: batch
+-- Whose journals `take` takes, and how many of each.
+SELECT merchant_id, count(*) AS journals
+  FROM (SELECT merchant_id FROM ledger_unsequenced
+         WHERE merchant_id <> ALL (%(aside)s::uuid[])
+         ORDER BY journal_id
+         LIMIT %(limit)s) AS first
+ GROUP BY merchant_id;
 
 -- name: chain_heads
 SELECT wanted.merchant_id, wanted.livemode, head.position, head.row_hash, head.sequenced_at
