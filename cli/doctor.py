@@ -199,12 +199,12 @@ def _ledger(home: Home) -> Finding:
     from cli.reading import opened  # noqa: PLC0415
     from paywright.clock import business_clock  # noqa: PLC0415
     from paywright.ledger.backlog import ledger_backlog  # noqa: PLC0415
-    from paywright.ledger.verify import UNSEQUENCED_LIMIT  # noqa: PLC0415
+    from paywright.ledger.verify import OVERDUE_AFTER  # noqa: PLC0415
 
     place = Place(home, state.urls.database_url, None, is_local=True)
     with opened(place, "ledger") as database:
         waiting, age_s = ledger_backlog(database, business_clock(place.clock_file)).look()
-    if age_s < UNSEQUENCED_LIMIT.total_seconds():
+    if age_s < OVERDUE_AFTER.total_seconds():
         return Finding("ledger", f"{waiting} journals wait for their place, none of them for long")
     return Finding(
         "ledger",
