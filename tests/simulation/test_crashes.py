@@ -377,7 +377,7 @@ def test_what_stays_unclear_is_left_to_a_person(
     store = PostgresPayments(platform.database, later)
     services = replace(platform.payments, clock=later, store=store)
     for _ in range(60):
-        ahead += timedelta(minutes=10)
+        ahead += timedelta(minutes=15)
         recover_due(services)
     row = owner.execute(
         "SELECT needs_person, attempts FROM pending_operations WHERE transaction_id = %s",

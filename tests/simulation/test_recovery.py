@@ -212,7 +212,7 @@ def test_a_rate_that_is_long_away_strands_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(CurrentRates, "rate", none)
         for _ in range(1 if kept else 60):
-            clock.advance(timedelta(minutes=2))
+            clock.advance(timedelta(minutes=15))
             recover_due(platform.payments)
     if not kept:
         assert undecided(owner) == [("authorize", True)], "bounded"
@@ -257,12 +257,40 @@ def test_what_never_arrived_is_looked_up_for_a_day_whatever_is_not_answered(
         recover_due(platform.payments)
     assert api.get(f"/v1/payments/{payment_id}").json["status"] == "failed"
     late = answered[-1] - reversals[0] - sum(LOOK_AGAIN_AFTER, timedelta())
-    assert timedelta(seconds=-1) < late < timedelta(minutes=10)
+    assert timedelta(seconds=-1) < late < timedelta(minutes=16)
     assert len(reversals) == len(answered) - 1 == len(LOOK_AGAIN_AFTER)
 
 
 def silent(*_: Any, **__: Any) -> None:
     raise Unknown("it never arrives")
+
+
+@pytest.mark.parametrize(
+    ("away", "is_left"), [(timedelta(hours=11), False), (timedelta(hours=13), True)]
+)
+def test_a_processor_may_be_away_for_a_night_before_a_person_is_asked(
+    away: timedelta,
+    is_left: bool,
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    clock: ClockFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card = api.card()
+    with monkeypatch.context() as patch:
+        patch.setattr(Simulator, "authorize", losing(Simulator.authorize))
+        patch.setattr(Simulator, "lookup", silent)
+        payment_id = api.pay(card, 1000).json["id"]
+        back_at = platform.clock.now() + away
+        while platform.clock.now() < back_at:
+            clock.advance(timedelta(minutes=1))
+            recover_due(platform.payments)
+    assert undecided(owner) == [("authorize", is_left)]
+    clock.advance(timedelta(minutes=15))
+    recover_due(platform.payments)
+    status = api.get(f"/v1/payments/{payment_id}").json["status"]
+    assert status == ("pending" if is_left else "captured")
 
 
 def test_holds_behind_undecided_ones_expire(

@@ -61,7 +61,7 @@ never called failed before that is known.
 Once all timeouts have passed, the processor is asked what became of the operation. Found: that is the
 outcome. Not found: it is reversed under its own id, so that a request still on its way does nothing either,
 and is looked up again {pauses} later; only then is it called failed. A processor that cannot be asked is told to
-reverse at once. What is undecided after many attempts is left to a person: `paywright operations list`
+reverse at once. What is undecided after half a day of attempts is left to a person: `paywright operations list`
 shows it, and `paywright operations retry` has it looked at again.
 
 What is found out later is what would have been written at once: a capture is converted at the rate that it was

@@ -32,7 +32,11 @@ LOOK_AGAIN_AFTER = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=2
 """When a reversed operation is looked up again: after its first reversal, then after each look."""
 
 _RETRY_DELAY = timedelta(minutes=1)
+_MOST_DELAYS = 15
+"""Of these after one attempt; before, each time twice as long."""
 _MAX_ATTEMPTS = 50
+"""With the delays between them these last for half a day: a processor may be away for a night."""
+
 _ASKS_NOBODY = frozenset({Operation.EXPIRE, Operation.RETURN, Operation.REFUND_RETURN})
 
 
@@ -167,8 +171,8 @@ def _decide(
 def _postpone(services: Services, operation: StoredOperation) -> str:
     if operation.attempts >= _MAX_ATTEMPTS:
         return _ask_a_person(services, operation, "it is not decided after many attempts")
-    due_at = services.clock.now() + _RETRY_DELAY
-    services.store.postpone(operation, PutOff(due_at, operation.reversed_at))
+    delay = _RETRY_DELAY * min(2**operation.attempts, _MOST_DELAYS)
+    services.store.postpone(operation, PutOff(services.clock.now() + delay, operation.reversed_at))
     return "postponed"
 
 
