@@ -50,11 +50,16 @@ def mails(where: Place, *, to: str | None = None) -> list[Mail]:
     return [mail for mail in found if to is None or to in mail.to]
 
 
-def find(where: Place, given: str | None) -> Mail:
+def none_yet(to: str | None) -> str:
+    """What is said where there is no mail."""
+    return "No mail was sent yet." if to is None else f"No mail was sent to {to} yet."
+
+
+def find(where: Place, given: str | None, *, to: str | None = None) -> Mail:
     """The mail whose id begins like this, or the latest; Failure if it is not exactly one."""
-    found = mails(where)
+    found = mails(where, to=to)
     if not found:
-        raise Failure("No mail was sent yet.")
+        raise Failure(none_yet(to))
     if given is None:
         return found[0]
     fitting = [mail for mail in found if mail.id.startswith(given)]

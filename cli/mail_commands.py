@@ -14,13 +14,14 @@ import typer
 from cli.options import AsJson, EndpointUrl
 
 _PIPE_WIDTH = 200
+To = Annotated[str | None, typer.Option(help="Only what went to this address.")]
 
 app = typer.Typer(help="Mail that was sent on this machine.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_(
-    to: Annotated[str | None, typer.Option(help="Only what went to this address.")] = None,
+    to: To = None,
     limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=500)] = 20,
     as_json: AsJson = False,
     endpoint_url: EndpointUrl = None,
@@ -38,7 +39,7 @@ def list_(
         print(json.dumps([asdict(one) for one in found]))
         return
     if not found:
-        print("No mail was sent yet." if to is None else f"No mail was sent to {to} yet.")
+        print(mail.none_yet(to))
         return
     table = Table("mail", "sent", "to", "subject", box=None, pad_edge=False, header_style="bold")
     for one in found:
@@ -53,6 +54,7 @@ def show(
     mail_id: Annotated[
         str | None, typer.Argument(help="How its id begins; the latest without.", metavar="MAIL")
     ] = None,
+    to: To = None,
     html: Annotated[bool, typer.Option("--html", help="The HTML, not the text.")] = False,
     as_json: AsJson = False,
     endpoint_url: EndpointUrl = None,
@@ -62,7 +64,7 @@ def show(
     from cli.aws import place
     from cli.printed import harmless
 
-    found = mail.find(place(endpoint_url, on_aws=False), mail_id)
+    found = mail.find(place(endpoint_url, on_aws=False), mail_id, to=to)
     if as_json:
         print(json.dumps(asdict(found)))
         return

@@ -9,7 +9,14 @@ from typing_extensions import TypedDict
 
 from paywright.event import API_VERSION, EventType
 from paywright.events.catalogue import Event
-from paywright.events.objects import ApiKey, DisabledEndpoint, EventId, Payment, Refund
+from paywright.events.objects import (
+    ApiKey,
+    DisabledEndpoint,
+    EventId,
+    Payment,
+    ReaddressedMerchant,
+    Refund,
+)
 from paywright.payments.models import RefundStatus
 from paywright.payments.states import CaptureMethod, Status
 from tools.reference.examples import PAYMENT, REFUND
@@ -63,6 +70,11 @@ _API_KEY: Final[ApiKey] = {
     "created_at": "2026-11-22T20:15:05.233Z",
     "livemode": False,
 }
+_READDRESSED: Final[ReaddressedMerchant] = {
+    "id": "mer_01kaqcs7p9f1zr3k6v8d2h5t4w",
+    "object": "merchant",
+    "changed_by": _API_KEY["id"],
+}
 _ABOUT: Final[dict[EventType, Any]] = {
     EventType.PAYMENT_AUTHORIZED: _HELD,
     EventType.PAYMENT_CAPTURED: PAYMENT,
@@ -100,6 +112,7 @@ _ABOUT: Final[dict[EventType, Any]] = {
     },
     EventType.REFUND_SUCCEEDED: REFUND,
     EventType.API_KEY_CREATED: _API_KEY,
+    EventType.EMAIL_CHANGED: _READDRESSED,
     EventType.ENDPOINT_DISABLED: _ENDPOINT,
     EventType.ENDPOINT_TEST: ENDPOINT,
 }

@@ -16,6 +16,7 @@ from paywright.events.objects import (
     CustomerId,
     FxQuoteId,
     Livemode,
+    MerchantId,
     Payment,
     PaymentId,
     PaymentMethodId,
@@ -40,7 +41,6 @@ __all__ = [
     "id_pattern",
 ]
 
-MerchantId = Annotated[str, Field(pattern=id_pattern("mer"))]
 EntryId = Annotated[str, Field(pattern=id_pattern("le"))]
 JournalId = Annotated[str, Field(pattern=id_pattern("jrn"))]
 Spread = Annotated[
@@ -199,14 +199,20 @@ class Notifications(TypedDict):
     """Which e-mails a merchant gets, and where."""
 
     email: Annotated[
-        str | None, Field(description="Where they go; null is the merchant's own address.")
+        str | None,
+        Field(
+            description="Where they go; null is the merchant's own address. When it changes, the "
+            "former one is mailed."
+        ),
     ]
     endpoint_disabled: Annotated[
         bool, Field(description="A webhook endpoint was switched off, since it takes no events.")
     ]
     dispute_opened: bool
     settlement_ready: bool
-    api_key_created: bool
+    api_key_created: Annotated[
+        bool, Field(description="The merchant's own address is told in any case.")
+    ]
 
 
 class Merchant(TypedDict):

@@ -33,6 +33,7 @@ class EventType(StrEnum):
     REFUND_FAILED = "refund.failed"
     REFUND_SUCCEEDED = "refund.succeeded"
     API_KEY_CREATED = "merchant.api_key_created"
+    EMAIL_CHANGED = "merchant.notification_email_changed"
     ENDPOINT_DISABLED = "merchant.webhook_endpoint_disabled"
     ENDPOINT_TEST = "webhook_endpoint.test"
 

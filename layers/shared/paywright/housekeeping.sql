@@ -86,7 +86,8 @@ SELECT e.id, e.merchant_id, e.livemode, e.type, e.object_id, e.sequence, e.paylo
   FROM events e
  WHERE e.relayed_at BETWEEN %(since)s AND %(now)s - interval '1 minute'
    AND e.relays < %(relays)s
-   AND e.type <> 'merchant.api_key_created' -- for people only: there is never a delivery of it
+   AND e.type NOT IN ('merchant.api_key_created', 'merchant.notification_email_changed')
+       -- for people only: there is never a delivery of them
    AND
 -- include: is_nowhere
    AND

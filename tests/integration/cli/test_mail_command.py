@@ -61,6 +61,7 @@ def test_mails_are_listed_and_shown(sent: tuple[str, list[str]], aws_endpoint_ur
     assert first.endswith("Subject: First\n\nOne\nline")
     assert run("show", ids[0], "--html", at).stdout == "<b>Two</b>\n"
     assert json.loads(run("show", ids[0], "--json", at).stdout) == listed[1]
+    assert json.loads(run("show", f"--to={address}", "--json", at).stdout) == listed[0]
 
 
 def test_no_mail_steers_a_terminal(sent: tuple[str, list[str]], aws_endpoint_url: str) -> None:
@@ -77,7 +78,7 @@ def test_what_there_is_not_is_said(aws_endpoint_url: str, plain_url: str) -> Non
     assert run("list", "--to=nobody@example.com", at).stdout == (
         "No mail was sent to nobody@example.com yet.\n"
     )
-    for given in ("0000", "x"):
+    for given in ("0000", "x", "--to=nobody@example.com"):
         unknown = run("show", given, at).exception
         assert isinstance(unknown, Failure)
     stranger = Receiver()  # an endpoint that knows nothing of mails

@@ -13,10 +13,10 @@ from cli.queues import Queues as EveryQueue
 from paywright.notifications.notify import Received
 from paywright.notifications.queue import received
 from tests.integration.cli.test_queue_command import Queues, plain_url
-from tests.integration.notifications.test_notify import Merchant, merchant, owner
+from tests.integration.notifications.conftest import Merchant, merchant, new_merchant, owner
 from tests.waiting import until
 
-__all__ = ["merchant", "owner", "plain_url"]
+__all__ = ["merchant", "new_merchant", "owner", "plain_url"]
 
 READABLE: dict[str, Any] = {
     "detail-type": "dispute.created",
@@ -107,6 +107,10 @@ def test_only_our_own_queues_are_read_by_their_consumers(queue: str, is_ours: bo
     assert (parser_of(queue) is not None) is is_ours
 
 
+SEVERAL = ("dispute_opened", "settlement_ready", "endpoint_disabled")
+"""Kinds for 25 messages: of one kind a merchant gets ten mails a day."""
+
+
 class Consumer:
     """The function `notifications`, by hand."""
 
@@ -148,8 +152,8 @@ def test_redrive_is_repeated_as_one_likes_and_everybody_is_told_once(
     """Interrupted where it hurts most: messages are sent on, and not deleted yet."""
     monkeypatch.setattr(queue_move, "_HIDDEN_S", 1)
     queues = OwnQueues(plain_url, "notifications")
-    for _ in range(25):
-        queues.send(queues.dead, merchant.record()["body"])
+    for number in range(25):
+        queues.send(queues.dead, merchant.record(SEVERAL[number % 3])["body"])
     every = EveryQueue(plain_url)
     dead = every.find(queues.dead)
     delete, batches = every.sqs.delete_message_batch, []
@@ -177,7 +181,7 @@ def test_the_service_s_own_move_is_repeated_as_well(
     aws_endpoint_url: str, merchant: Merchant
 ) -> None:
     queues = OwnQueues(aws_endpoint_url, "notifications")
-    bodies = [merchant.record()["body"] for _ in range(25)]
+    bodies = [merchant.record(SEVERAL[number % 3])["body"] for number in range(25)]
     for body in bodies:
         queues.send(queues.dead, body)
     names = [f"{queues.prefix}notifications-dlq", f"--to={queues.prefix}notifications"]

@@ -13,6 +13,7 @@ from paywright.db import Database
 from paywright.housekeeping import keep_house, relay_again, tell_lost
 from paywright.ids import parse_typeid, typeid, uuid_floor
 from paywright.merchants.create import NewMerchant
+from paywright.webhooks.filters import FOR_PEOPLE
 from paywright.wiring import Platform
 from tests.api import Api
 
@@ -90,6 +91,15 @@ def test_an_event_that_nobody_wants_does_not_come_again(
     )
     relay_again(platform.database, platform.clock.now() + timedelta(minutes=2))
     assert waiting(owner, paid) == again
+
+
+@pytest.mark.parametrize("event_type", FOR_PEOPLE)
+def test_an_event_for_people_does_not_come_again(
+    event_type: str, platform: Platform, paid: Any, owner: psycopg.Connection[Any]
+) -> None:
+    owner.execute("UPDATE events SET type = %s WHERE object_id = %s", [event_type, paid])
+    relay_again(platform.database, platform.clock.now() + timedelta(minutes=2))
+    assert waiting(owner, paid) == 0
 
 
 def test_deliveries_are_kept_for_30_days_with_their_attempts(

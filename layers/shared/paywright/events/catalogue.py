@@ -19,6 +19,7 @@ from paywright.events.objects import (
     EventId,
     Livemode,
     Payment,
+    ReaddressedMerchant,
     Refund,
     Timestamp,
     WebhookEndpoint,
@@ -150,6 +151,19 @@ class MerchantApiKeyCreated(_Form):
     data: ApiKeyData
 
 
+class ReaddressedMerchantData(TypedDict):
+    """What an event about a merchant's changed address carries."""
+
+    object: ReaddressedMerchant
+
+
+class MerchantNotificationEmailChanged(_Form):
+    """E-mails go to another address. The former one is mailed; webhooks do not carry it."""
+
+    type: Literal[EventType.EMAIL_CHANGED]
+    data: ReaddressedMerchantData
+
+
 class MerchantWebhookEndpointDisabled(_Form):
     """Paywright disabled an endpoint: it answered 410, or only failed for five days."""
 
@@ -185,6 +199,7 @@ class Event(
             | RefundFailed
             | RefundSucceeded
             | MerchantApiKeyCreated
+            | MerchantNotificationEmailChanged
             | MerchantWebhookEndpointDisabled
             | WebhookEndpointTest,
             Field(discriminator="type"),
@@ -207,6 +222,7 @@ MODELS: Final[dict[EventType, type[BaseModel]]] = {
     EventType.REFUND_FAILED: RefundFailed,
     EventType.REFUND_SUCCEEDED: RefundSucceeded,
     EventType.API_KEY_CREATED: MerchantApiKeyCreated,
+    EventType.EMAIL_CHANGED: MerchantNotificationEmailChanged,
     EventType.ENDPOINT_DISABLED: MerchantWebhookEndpointDisabled,
     EventType.ENDPOINT_TEST: WebhookEndpointTest,
 }

@@ -30,6 +30,7 @@ PaymentMethodId = Annotated[str, Field(pattern=id_pattern("pm"))]
 PaymentId = Annotated[str, Field(pattern=id_pattern("txn"))]
 EndpointId = Annotated[str, Field(pattern=id_pattern("whe"))]
 ApiKeyId = Annotated[str, Field(pattern=id_pattern("key"))]
+MerchantId = Annotated[str, Field(pattern=id_pattern("mer"))]
 EventId = Annotated[str, Field(pattern=id_pattern("evt"))]
 RefundId = Annotated[str, Field(pattern=id_pattern("re"))]
 FxQuoteId = Annotated[str, Field(pattern=id_pattern("fxq"))]
@@ -187,3 +188,11 @@ class ApiKey(TypedDict):
     last_four: Annotated[str, Field(description="The end of the key.")]
     created_at: Timestamp
     livemode: Livemode
+
+
+class ReaddressedMerchant(TypedDict):
+    """A merchant whose e-mails go to another address; neither address is told."""
+
+    id: MerchantId
+    object: Literal["merchant"]
+    changed_by: Annotated[ApiKeyId, Field(description="The API key that was used.")]

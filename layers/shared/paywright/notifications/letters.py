@@ -19,20 +19,42 @@ from paywright.money import Currency, Money
 _LONGEST_VALUE = 200
 
 
+class Recipient(StrEnum):
+    """Whose address a letter goes to."""
+
+    CHOSEN = "chosen"  # what the merchant prefers: its own, or another one
+    OWN = "own"  # what it is registered with
+    FORMER = "former"  # what it preferred until it was changed
+
+
 class Kind(StrEnum):
-    """The kinds of notifications, each of which a merchant can switch off."""
+    """The kinds of notifications."""
 
     ENDPOINT_DISABLED = "endpoint_disabled"
     DISPUTE_OPENED = "dispute_opened"
     SETTLEMENT_READY = "settlement_ready"
     API_KEY_CREATED = "api_key_created"
+    EMAIL_CHANGED = "email_changed"
 
+
+RECIPIENTS: Mapping[Kind, tuple[Recipient, ...]] = {
+    Kind.ENDPOINT_DISABLED: (Recipient.CHOSEN,),
+    Kind.DISPUTE_OPENED: (Recipient.CHOSEN,),
+    Kind.SETTLEMENT_READY: (Recipient.CHOSEN,),
+    Kind.API_KEY_CREATED: (Recipient.OWN, Recipient.CHOSEN),
+    Kind.EMAIL_CHANGED: (Recipient.FORMER,),
+}
+"""Whoever has an API key can choose an address: what betrays a stolen one goes elsewhere too."""
+
+SWITCHABLE = tuple(kind for kind in Kind if Recipient.CHOSEN in RECIPIENTS[kind])
+"""The kinds that a merchant can switch off, for the address that it prefers."""
 
 KIND_OF: Mapping[str, Kind] = {
     "merchant.webhook_endpoint_disabled": Kind.ENDPOINT_DISABLED,
     "dispute.created": Kind.DISPUTE_OPENED,
     "settlement.created": Kind.SETTLEMENT_READY,
     "merchant.api_key_created": Kind.API_KEY_CREATED,
+    "merchant.notification_email_changed": Kind.EMAIL_CHANGED,
 }
 """By the type of the event; of others nobody is told."""
 
@@ -86,7 +108,7 @@ def letter(kind: Kind, payload: Mapping[str, Any]) -> Letter:
     if not isinstance(livemode, bool):
         raise Incomplete("livemode is missing")
     return Letter(
-        subject=subject if livemode else f"[test mode] {subject}",
+        subject=subject if livemode or kind in _OF_BOTH_MODES else f"[test mode] {subject}",
         opening=opening,
         facts=(*facts, ("When", event.moment("created_at"))),
         advice=advice,
@@ -152,11 +174,23 @@ def _api_key_created(key: _Fields) -> _Parts:
     )
 
 
+def _email_changed(merchant: _Fields) -> _Parts:
+    return (
+        "E-mails about your account go to another address",
+        "From now on we send e-mails about this account, of test mode and of live mode, to another "
+        "address than this one.",
+        (("Merchant", merchant.text("id")), ("Changed with key", merchant.text("changed_by"))),
+        "If nobody of yours has done this, tell us at once: somebody else has this key.",
+    )
+
+
+_OF_BOTH_MODES = (Kind.EMAIL_CHANGED,)
 _LETTERS: Mapping[Kind, Callable[[_Fields], _Parts]] = {
     Kind.ENDPOINT_DISABLED: _endpoint_disabled,
     Kind.DISPUTE_OPENED: _dispute_opened,
     Kind.SETTLEMENT_READY: _settlement_ready,
     Kind.API_KEY_CREATED: _api_key_created,
+    Kind.EMAIL_CHANGED: _email_changed,
 }
 
 

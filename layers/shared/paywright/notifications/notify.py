@@ -13,7 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from paywright.notifications.letters import KIND_OF, Incomplete, Kind, Letter, letter
+from paywright.notifications.letters import (
+    KIND_OF,
+    RECIPIENTS,
+    Incomplete,
+    Kind,
+    Letter,
+    Recipient,
+    letter,
+)
 from paywright.notifications.mailer import LONGEST_S, Outcome
 from paywright.observability import get_logger, tell
 from paywright.webhooks.message import Event, Poison
@@ -21,12 +29,16 @@ from paywright.webhooks.message import Event, Poison
 DELAYS_S = (30, 120, 600, 1_800, 3_600)
 """After each failure; the queue's maxReceiveCount is one more."""
 NOW_S = 0
+UNREADABLE = "the address cannot be decrypted"
 _HELD_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Whether a notification is ours to send, and where to; else somebody's, or done already."""
+    """Whether a notification is ours to send, and where to; else somebody's, or done already.
+
+    Without an address it can be sent nowhere: what is stored cannot be decrypted.
+    """
 
     state: Literal["taken", "held", "done"]
     address: str | None = None
@@ -35,11 +47,11 @@ class Claim:
 class Notifications(Protocol):
     """The memory of what was sent."""
 
-    def claim(self, event: Event, kind: Kind) -> Claim | None:
+    def claim(self, event: Event, kind: Kind, recipient: Recipient) -> Claim | None:
         """Take a notification; None where there is no such merchant."""
         ...
 
-    def record(self, event: Event, kind: Kind, outcome: Outcome) -> None:
+    def record(self, event: Event, kind: Kind, recipient: Recipient, outcome: Outcome) -> None:
         """Keep what became of it."""
         ...
 
@@ -87,11 +99,8 @@ def notify_batch(
     """
     undone: dict[Received, int] = {}
     for message in messages:
-        if time_left_s() < LONGEST_S:
-            undone[message] = NOW_S
-            continue
         try:
-            again_s = _notify(message, store, mail)
+            again_s = _notify(message, store, mail, time_left_s)
         except Poison as error:
             again_s = NOW_S
             get_logger().error(
@@ -103,7 +112,9 @@ def notify_batch(
     return undone
 
 
-def _notify(message: Received, store: Notifications, mail: Mail) -> int | None:
+def _notify(
+    message: Received, store: Notifications, mail: Mail, time_left_s: Callable[[], float]
+) -> int | None:
     """Seconds until it is to be tried again; None when there is no more to do."""
     if isinstance(message.event, Poison):
         raise message.event
@@ -112,15 +123,36 @@ def _notify(message: Received, store: Notifications, mail: Mail) -> int | None:
     if told is None:
         return None
     kind, content = told
-    claim = store.claim(event, kind)
-    if claim is None:
-        raise Poison("there is no such merchant")
-    if claim.state != "taken":
-        return _HELD_S if claim.state == "held" else None
-    assert claim.address is not None, "whoever takes a notification is told where it goes"
-    outcome = mail.send(claim.address, content)
-    store.record(event, kind, outcome)
-    fields = {"event": event.public_id, "kind": str(kind), "trace_id": event.trace_id}
+    waits_s = []
+    for recipient in RECIPIENTS[kind]:
+        if time_left_s() < LONGEST_S:
+            waits_s.append(NOW_S)
+            break
+        claim = store.claim(event, kind, recipient)
+        if claim is None:
+            raise Poison("there is no such merchant")
+        if claim.state == "held":
+            waits_s.append(_HELD_S)
+        elif claim.state == "taken":
+            outcome = Outcome(None, UNREADABLE)
+            if claim.address is not None:
+                outcome = mail.send(claim.address, content)
+            store.record(event, kind, recipient, outcome)
+            if (wait_s := _told(message, event, kind, recipient, outcome)) is not None:
+                waits_s.append(wait_s)
+    return min(waits_s, default=None)
+
+
+def _told(
+    message: Received, event: Event, kind: Kind, recipient: Recipient, outcome: Outcome
+) -> int | None:
+    """Say what became of a letter; seconds until it is to be sent again, None if it was sent."""
+    fields = {
+        "event": event.public_id,
+        "kind": str(kind),
+        "recipient": str(recipient),
+        "trace_id": event.trace_id,
+    }
     if outcome.message_id is not None:
         tell("Notification sent", mail=outcome.message_id, **fields)
         return None

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
+import psycopg
 from pydantic import AfterValidator
 
 from paywright.clock import Clock
-from paywright.db.connection import Database
+from paywright.db.connection import Database, Row
 from paywright.db.sql import load
+from paywright.event import EventType, event_text
 from paywright.http.fields import RequestModel
 from paywright.ids import IdSource, typeid
 from paywright.merchants.create import is_email
-from paywright.notifications.letters import Kind
+from paywright.notifications.letters import SWITCHABLE, Kind, Recipient
 from paywright.payments.models import Caller, RequestContext, to_json
 
 _SQL = load(__file__)
@@ -37,7 +41,7 @@ class ChangeNotifications(RequestModel):
 
 def shown(email: str | None, switched_off: Collection[str]) -> dict[str, Any]:
     """The preferences as the API shows them."""
-    return {"email": email, **{str(kind): kind not in switched_off for kind in Kind}}
+    return {"email": email, **{str(kind): kind not in switched_off for kind in SWITCHABLE}}
 
 
 def change(
@@ -50,8 +54,12 @@ def change(
     clock: Clock,
     ids: IdSource,
 ) -> None:
-    """Change preferences, with an audit row that tells all but the address."""
+    """Change preferences, with an audit row that tells all but the address.
+
+    Where e-mails go elsewhere from now on, the address of until now is told.
+    """
     changes_email = "email" in wanted.model_fields_set
+    now = clock.now()
     with database.transaction() as connection:
         before = connection.execute(_SQL["lock"], {"merchant_id": caller.merchant_id}).fetchone()
         assert before is not None, "an API key belongs to a merchant"
@@ -70,23 +78,77 @@ def change(
                 "ip_address": context.ip_address,
                 "user_agent": context.user_agent,
                 "trace_id": context.trace_id,
-                "now": clock.now(),
+                "now": now,
             },
         )
+        if changes_email and _is_another(connection, before, wanted.email, pii_key):
+            told = _told_to_former(ids.new(), before, caller, now) | {"trace_id": context.trace_id}
+            connection.execute(_SQL["tell_former"], told)
+
+
+def _is_another(
+    connection: psycopg.Connection[Row], before: Row, email: str | None, pii_key: str
+) -> bool:
+    """Whether e-mails go to another address than before; not where nobody can tell that one."""
+    present = _decrypted(connection, before["present_encrypted"], pii_key)
+    if present is None:
+        return False
+    return present != (email or _decrypted(connection, before["own_encrypted"], pii_key))
+
+
+def _decrypted(connection: psycopg.Connection[Row], encrypted: bytes, pii_key: str) -> str | None:
+    """An address; None where it is damaged, which keeps nobody from setting another one."""
+    try:
+        with connection.transaction():
+            parameters = {"encrypted": encrypted, "pii_key": pii_key}
+            row = connection.execute(_SQL["decrypt"], parameters).fetchone()
+    except psycopg.errors.ExternalRoutineInvocationException:
+        return None
+    assert row is not None
+    return str(row["address"])
+
+
+def _told_to_former(event_id: UUID, before: Row, caller: Caller, now: datetime) -> dict[str, Any]:
+    """The event about a changed address, and the letter that the former one is to get."""
+    sequence = before["sequence"] + 1
+    merchant = {
+        "id": typeid("mer", caller.merchant_id),
+        "object": "merchant",
+        "changed_by": typeid("key", caller.api_key_id),
+    }
+    return {
+        "merchant_id": caller.merchant_id,
+        "livemode": caller.livemode,
+        "event_id": event_id,
+        "event_type": EventType.EMAIL_CHANGED,
+        "sequence": sequence,
+        "payload": event_text(
+            event_id,
+            EventType.EMAIL_CHANGED,
+            created_at=now,
+            livemode=caller.livemode,
+            sequence=sequence,
+            about=to_json(merchant),
+        ),
+        "kind": str(Kind.EMAIL_CHANGED),
+        "recipient": str(Recipient.FORMER),
+        "former_encrypted": before["present_encrypted"],
+        "now": now,
+    }
 
 
 def _switched(
     was_off: set[str], wanted: ChangeNotifications
 ) -> tuple[set[str], dict[str, list[bool]]]:
     """The kinds that are off from now on, and what changes: on before, and on after."""
-    now_off = was_off & set(Kind)
-    for kind in Kind:
+    now_off = was_off & set(SWITCHABLE)
+    for kind in SWITCHABLE:
         on = getattr(wanted, kind)
         if on is not None:
             now_off = now_off - {kind} if on else now_off | {str(kind)}
     changes = {
         str(kind): [kind not in was_off, kind not in now_off]
-        for kind in Kind
+        for kind in SWITCHABLE
         if (kind in was_off) != (kind in now_off)
     }
     return now_off, changes

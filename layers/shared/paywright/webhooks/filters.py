@@ -12,9 +12,11 @@ from paywright.ids import uuid_floor
 TEST_EVENT = EventType.ENDPOINT_TEST
 """An event about an endpoint that goes to that one alone, whatever it wants."""
 
-_NOT_ASKED_FOR = (TEST_EVENT, EventType.API_KEY_CREATED)
-EVENT_TYPES = tuple(each for each in EventType if each not in _NOT_ASKED_FOR)
-"""All that there are for those who ask for them; a new API key is told to people only."""
+FOR_PEOPLE = (EventType.API_KEY_CREATED, EventType.EMAIL_CHANGED)
+"""Events that people are mailed about, and no webhook carries."""
+
+EVENT_TYPES = tuple(each for each in EventType if each not in (TEST_EVENT, *FOR_PEOPLE))
+"""All that there are for those who ask for them."""
 
 MAX_FILTERS = 50
 
