@@ -206,6 +206,7 @@ def test_after_thirty_days_they_are_not_shown_and_then_deleted(
     assert merchant is not None
     newest, *others = listed(api, PATH)["data"]
     _age(owner, merchant, newest["id"], days=31)
+    _age(owner, merchant, others[0]["id"], days=29)
     assert listed(api, PATH)["data"] == others
     assert listed(api, PATH, type="payment.failed")["data"] == []
     assert listed(api, PATH, object_id=story["failed"])["data"] == []

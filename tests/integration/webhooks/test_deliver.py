@@ -138,6 +138,24 @@ def test_two_copies_at_once_are_one_delivery(
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
 
 
+def test_what_is_sent_has_these_headers_and_no_other(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    merchant.deliver(merchant.message())
+    (request,) = receiver.received
+    assert sorted(request.headers) == [
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        "webhook-id",
+        "webhook-signature",
+        "webhook-timestamp",
+        "x-signature",
+        "x-webhook-id",
+    ]
+
+
 @pytest.mark.parametrize("code", [301, 302, 307, 400, 404])
 def test_only_2xx_is_success(merchant: Merchant, receiver: Receiver, code: int) -> None:
     receiver.replies.append(status(code, Location=receiver.url))

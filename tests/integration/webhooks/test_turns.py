@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL, FOR_THE_NEW
-from tests.integration.webhooks.conftest import Merchant
-from tests.receivers import Receiver
+from tests.integration.webhooks.conftest import Merchant, finish
+from tests.receivers import Receiver, status
+from tests.waiting import PATIENCE_S, until
 
 
 def _take(
@@ -71,6 +74,46 @@ def test_those_that_fail_do_not_take_all_there_is(
     assert len(first) == 3
     assert first[0].delivery.event.merchant_id in {merchant.id, *(each.id for each in broken)}
     assert merchant.id in {each.delivery.event.merchant_id for each in first}
+
+
+def test_however_much_is_due_at_slow_ones_half_of_the_threads_are_for_others(
+    merchant: Merchant,
+    new_receiver: Callable[[], Receiver],
+    new_merchant: Callable[[str], Merchant],
+) -> None:
+    hanging, well = new_receiver(), new_receiver()
+    go_on = threading.Event()
+
+    def hang(handler: BaseHTTPRequestHandler) -> None:
+        go_on.wait(PATIENCE_S)
+        status(200)(handler)
+
+    hanging.replies.extend([hang] * 64)
+    merchant.set_endpoint(url=hanging.url)
+    for _ in range(7):
+        merchant.add_endpoint(hanging.url)
+    merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
+    merchant.deliver(*[merchant.message() for _ in range(8)])
+    assert len(merchant.waiting()) == 64
+    due = merchant.due(timeout_s=PATIENCE_S)
+
+    def turn(is_so: Callable[[], bool]) -> bool:
+        due.rest(0.1)
+        due.step()
+        return is_so()
+
+    try:
+        until(lambda: turn(lambda: len(hanging.received) == 32), "what slow ones may hold")
+        other = new_merchant(well.url)
+        other.set_endpoint(slow=True)
+        other.deliver(other.message())
+        other.set_endpoint(slow=False)
+        other.clock.advance(seconds=1)
+        until(lambda: turn(lambda: other.deliveries()[0]["status"] == "delivered"), "a well one")
+        assert len(hanging.received) == 32
+    finally:
+        go_on.set()
+        finish(due, PATIENCE_S)
 
 
 @pytest.mark.parametrize("slow", [True, False])

@@ -77,6 +77,16 @@ def test_the_function_is_done_with_what_failed_and_with_poison(
     assert raw["Body"] == "?"
 
 
+def test_poison_that_no_dead_letter_queue_takes_stays_in_its_queue(
+    webhook_function: Any, dead_letters_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEBHOOK_DEAD_LETTER_QUEUE_URL", f"{dead_letters_url}-gone")
+    (record,) = json.loads(SAMPLE.read_text())["Records"]
+    poison = record | {"messageId": "poison", "body": "?"}
+    answer = webhook_function.handler({"Records": [record, poison]}, LambdaContext())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
+
+
 @pytest.fixture
 def due_function(
     monkeypatch: pytest.MonkeyPatch, app_database_url: str, aws_endpoint_url: str

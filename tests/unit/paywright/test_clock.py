@@ -47,7 +47,14 @@ def test_ids_carry_business_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "toy", [{"clock_file": "f"}, {"simulator_latency_ms": 1}, {"simulator_failure_rate": 0.1}]
+    "toy",
+    [
+        {"clock_file": "f"},
+        {"fx_rates_url": "http://127.0.0.1/rates"},
+        {"simulator_failure_rate": 0.1},
+        {"simulator_latency_ms": 1},
+        {"webhook_allow_loopback": True},
+    ],
 )
 def test_production_refuses_what_is_for_a_laptop(toy: dict[str, object]) -> None:
     given = {"database_url": "postgresql://x", "valkey_url": "redis://x", "pii_key": "k"}
