@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, PydanticKnownError
 
 from paywright.errors import (
     AmountOutOfRange,
@@ -188,7 +189,7 @@ def _invalid_field(error: ValidationError) -> InvalidField:
     param = _shown(".".join(str(part) for part in first["loc"]))
     if not param:
         return InvalidField("The body must be a JSON object, and the names in it Unicode text.")
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = _message(first).removeprefix("Value error, ")
     return InvalidField(f"{param}: {reason}.", param=param)
 
 
@@ -196,3 +197,11 @@ def _shown(name: str) -> str:
     """A field's name as it is told and kept: a caller's text, with whatever in it, however long."""
     shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)
+
+
+def _message(details: ErrorDetails) -> str:
+    """Pydantic's message; of a text that it knows as a mere value it would count the items."""
+    kind = {"too_long": "string_too_long", "too_short": "string_too_short"}.get(details["type"])
+    if kind is None or details["ctx"]["field_type"] != "Value":
+        return details["msg"]
+    return PydanticKnownError(kind, details["ctx"]).message()  # type: ignore[arg-type]
