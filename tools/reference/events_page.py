@@ -28,7 +28,9 @@ _FORM: Final = """
 
 `data.object` is the object after what happened, as the API shows it. `id` is the same in every delivery of an event:
 process an id once, since events come at least once. Queues promise no order: `sequence` counts the events about one
-object from 1, without gaps, so keep the highest that you have seen. `created_at` is when it happened.
+object from 1, without gaps, so keep the highest that you have seen. A receiver sees gaps where events of an object are
+not for it: types that its endpoint does not want, and events about webhook endpoints, of which a test goes to that
+endpoint alone and `merchant.webhook_endpoint_disabled` to the others. `created_at` is when it happened.
 
 `api_version` (now `{version}`) names the form of the event and of the object in it. New fields and new types of events
 may be added within a version: ignore what you do not know. What would break a receiver gets a new version.
