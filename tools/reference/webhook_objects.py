@@ -81,6 +81,7 @@ ENDPOINT: Final[WebhookEndpoint] = {
     "api_version": "2026-11-01",
     "disabled_reason": None,
     "disabled_at": None,
+    "resting_until": None,
     "previous_secret_expires_at": None,
     "created_at": "2026-11-22T20:19:39.291Z",
     "updated_at": "2026-11-22T20:19:39.291Z",

@@ -168,6 +168,44 @@ def test_any_delivery_can_be_sent_again(
     assert audited == [("webhook_delivery", "resent")]
 
 
+@pytest.mark.parametrize("is_one", [True, False], ids=["one", "all that failed"])
+def test_an_endpoint_that_rests_says_so_and_is_tried_when_something_is_sent_again(
+    is_one: bool,
+    merchant: Api,
+    deliver: Deliver,
+    owner: psycopg.Connection[Any],
+    platform: Platform,
+) -> None:
+    endpoint = f"/v1/webhook_endpoints/{endpoint_of(merchant, owner)}"
+    waiting_id, failed_id = typeid("whd", deliver("pending")), typeid("whd", deliver("failed"))
+    now = platform.clock.now()
+    until = rfc3339(now + timedelta(seconds=250))
+    mine = parse_typeid("mer", merchant.merchant.id)
+    owner.execute(
+        "UPDATE webhook_deliveries SET next_retry_at = %s WHERE status = 'pending'"
+        " AND merchant_id = %s",
+        [now, mine],
+    )
+    owner.execute(
+        "UPDATE webhook_endpoints SET failing_since = %s, failures = 9, rest_until = %s"
+        " WHERE merchant_id = %s",
+        [now, until, mine],
+    )
+    assert merchant.get(endpoint).json["resting_until"] == until
+    assert merchant.get(f"{LIST}/{waiting_id}").json["next_attempt_at"] == until
+    listed = {each["id"]: each["next_attempt_at"] for each in merchant.get(LIST).json["data"]}
+    assert listed == {waiting_id: until, failed_id: None}
+    if is_one:
+        reply = merchant.post(f"{LIST}/{failed_id}/resend")
+        assert reply.json["next_attempt_at"] < until
+    else:
+        reply = merchant.post(f"{endpoint}/resend", {"since": rfc3339(now - timedelta(hours=1))})
+        assert reply.json["resent"] == 1
+    assert merchant.get(endpoint).json["resting_until"] is None
+    for each in (waiting_id, failed_id):
+        assert merchant.get(f"{LIST}/{each}").json["next_attempt_at"] < until
+
+
 def test_a_key_sends_again_once(
     merchant: Api, deliver: Deliver, owner: psycopg.Connection[Any]
 ) -> None:

@@ -47,6 +47,7 @@ def test_an_endpoint_shows_its_secret_once(api: Api, owner: Owner) -> None:
         "api_version": "2026-11-01",
         "disabled_reason": None,
         "disabled_at": None,
+        "resting_until": None,
         "previous_secret_expires_at": None,
         "created_at": created["created_at"],
         "updated_at": created["created_at"],

@@ -80,6 +80,26 @@ def test_an_endpoint_that_keeps_failing_rests_longer_and_longer_and_is_then_trie
     assert {each["status"] for each in merchant.deliveries()} == {"delivered"}
 
 
+def test_what_somebody_asked_for_ends_a_rest_and_goes_first(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    receiver.replies.extend([status(500)] * 5)
+    merchant.deliver(*[merchant.message() for _ in range(5)])
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
+    assert len(receiver.received) == 5, "it rests"
+    asked_for = merchant.message(endpoint_id=typeid("whe", merchant.endpoint()["id"]))
+    merchant.deliver(asked_for)
+    assert len(receiver.received) == 5, "nobody waits for it in the first function"
+    receiver.replies.append(status(500))
+    merchant.deliver_due()
+    assert receiver.received[5].headers["webhook-id"] == event_of(asked_for).public_id
+    assert len(receiver.received) == 6
+    merchant.clock.advance(seconds=2)
+    merchant.deliver_due()
+    assert len(receiver.received) == 6, "its retries wait for the next rest"
+
+
 def test_five_days_of_failures_disable_an_endpoint_and_close_what_waits(
     merchant: Merchant, receiver: Receiver
 ) -> None:

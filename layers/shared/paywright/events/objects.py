@@ -152,6 +152,10 @@ class WebhookEndpoint(TypedDict):
     api_version: Annotated[str, Field(description="Of the events' form.")]
     disabled_reason: Annotated[str | None, Field(description="For people; null when enabled.")]
     disabled_at: Timestamp | None
+    resting_until: Annotated[
+        Timestamp | None,
+        Field(description="Until when it is sent nothing, as it keeps failing; null otherwise."),
+    ]
     previous_secret_expires_at: Annotated[
         Timestamp | None,
         Field(description="Until when the secret before the present one signs as well."),

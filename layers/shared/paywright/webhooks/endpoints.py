@@ -303,6 +303,7 @@ class Endpoints:
 def shown_endpoint(row: Mapping[str, Any]) -> dict[str, Any]:
     """The webhook endpoint object of a row."""
     disabled_at, ends = row["disabled_at"], row["previous_secret_expires_at"]
+    rests = row["resting_until"]
     return {
         "id": typeid("whe", row["id"]),
         "object": "webhook_endpoint",
@@ -313,6 +314,7 @@ def shown_endpoint(row: Mapping[str, Any]) -> dict[str, Any]:
         "api_version": row["api_version"],
         "disabled_reason": row["disabled_reason"],
         "disabled_at": None if disabled_at is None else rfc3339(disabled_at),
+        "resting_until": None if rests is None else rfc3339(rests),
         "previous_secret_expires_at": None if ends is None else rfc3339(ends),
         "created_at": rfc3339(row["created_at"]),
         "updated_at": rfc3339(row["updated_at"]),

@@ -2,6 +2,8 @@
 id, livemode, url, event_types, enabled, description, api_version, disabled_reason, disabled_at,
 CASE WHEN previous_secret_expires_at > %(now)s THEN previous_secret_expires_at
      END AS previous_secret_expires_at,
+CASE WHEN enabled AND failing_since IS NOT NULL AND rest_until > %(now)s THEN rest_until
+     END AS resting_until,
 created_at, updated_at
 
 -- fragment: mine

@@ -81,11 +81,13 @@ class Deliveries:
             if row is None:
                 raise NotFound
             values = values | {name: row[name] for name in ("endpoint_id", "event_id")}
-            _check_endpoint(connection, "locked_endpoint", values)
+            _check_endpoint(connection, "woken_endpoint", values)
             kept = connection.execute(_SQL["is_kept"], values).fetchone()
             if kept is None or not kept["is_kept"]:
                 raise EventNotKept
-            return shown_delivery(row)
+            resent = connection.execute(_SQL["find"], values).fetchone()
+            assert resent is not None, "it is locked"
+            return shown_delivery(resent)
 
         about = {"id": delivery_id, "entity_type": "webhook_delivery"}
         return self._write(caller, context, about, resend)
@@ -111,7 +113,7 @@ class Deliveries:
             _admit(connection, values)
             _check_endpoint(connection, "endpoint", values)
             row = connection.execute(_SQL["resend_failed"], values).fetchone()
-            _check_endpoint(connection, "locked_endpoint", values)
+            _check_endpoint(connection, "woken_endpoint", values)
             resent = int(row["resent"]) if row else 0
             return {
                 "object": "webhook_resend",
@@ -148,8 +150,10 @@ class Deliveries:
 
 
 def shown_delivery(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The webhook delivery object of a row."""
+    """The webhook delivery object of a row; while its endpoint rests, it is not attempted."""
     attempted_at, due_at = row["last_attempt_at"], row["next_retry_at"]
+    if due_at is not None and row["rest_until"] is not None:
+        due_at = max(due_at, row["rest_until"])
     return {
         "id": typeid("whd", row["id"]),
         "object": "webhook_delivery",

@@ -2,6 +2,11 @@
 id, livemode, event_id, endpoint_id, status, attempts, last_attempt_at, next_retry_at,
 last_response_code, last_error, created_at
 
+-- fragment: rest
+(SELECT endpoint.rest_until FROM webhook_endpoints AS endpoint
+  WHERE endpoint.merchant_id = %(merchant_id)s AND endpoint.id = delivery.endpoint_id
+    AND endpoint.failing_since IS NOT NULL) AS rest_until
+
 -- fragment: matches
 livemode = %(livemode)s
 AND created_at >= %(created_from)s AND created_at < %(created_until)s
@@ -12,7 +17,8 @@ AS matches
 
 -- name: older
 -- The rows next below a cursor, no more than the page needs or `scan` allows.
-SELECT *
+SELECT *,
+-- include: rest
   FROM (SELECT row_number() OVER (ORDER BY id DESC) AS looked_at,
 -- include: matches
                ,
@@ -26,7 +32,8 @@ SELECT *
  LIMIT %(rows)s;
 
 -- name: newer
-SELECT *
+SELECT *,
+-- include: rest
   FROM (SELECT row_number() OVER (ORDER BY id) AS looked_at,
 -- include: matches
                ,
@@ -42,7 +49,9 @@ SELECT *
 -- name: find
 SELECT
 -- include: columns
-  FROM webhook_deliveries
+       ,
+-- include: rest
+  FROM webhook_deliveries AS delivery
  WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND id = %(id)s;
 
 -- name: attempts
@@ -62,19 +71,24 @@ SELECT 1
                     WHERE k.merchant_id = m.id AND k.id = %(api_key_id)s AND k.revoked_at IS NULL));
 
 -- fragment: endpoint
-SELECT endpoint.enabled
-  FROM webhook_endpoints AS endpoint
- WHERE endpoint.merchant_id = %(merchant_id)s AND endpoint.livemode = %(livemode)s
+endpoint.merchant_id = %(merchant_id)s AND endpoint.livemode = %(livemode)s
    AND endpoint.id = %(endpoint_id)s AND endpoint.deleted_at IS NULL
 
 -- name: endpoint
+SELECT endpoint.enabled
+  FROM webhook_endpoints AS endpoint
+ WHERE
 -- include: endpoint
 ;
 
--- name: locked_endpoint
--- Against what would disable it meanwhile; after its deliveries, as whoever records them does.
+-- name: woken_endpoint
+-- It rests no longer: somebody wants to know whether it works again. That locks it, against what would
+-- disable it meanwhile; after its deliveries, as whoever records them does.
+UPDATE webhook_endpoints AS endpoint
+   SET rest_until = NULL
+ WHERE
 -- include: endpoint
-   FOR SHARE;
+RETURNING endpoint.enabled;
 
 -- name: is_kept
 SELECT EXISTS (SELECT FROM events WHERE merchant_id = %(merchant_id)s AND id = %(event_id)s)
@@ -85,8 +99,7 @@ WITH delivery AS (
     UPDATE webhook_deliveries
        SET status = 'pending', tries = 0, next_retry_at = %(now)s
      WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND id = %(id)s
-    RETURNING
--- include: columns
+    RETURNING endpoint_id, id, event_id
 ), waiting AS (
     INSERT INTO webhook_waiting AS waiting
            (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)

@@ -165,6 +165,7 @@ class PostgresDeliveryStore:
             except psycopg.errors.UniqueViolation:
                 # An attempt was told by somebody else at this moment; now that can be seen.
                 with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
+        self._end_rests(outcomes)
         for these in results.values():
             reason = reason_to_disable(these[-1].delivery.endpoint.health, these)
             if reason is not None:
@@ -182,6 +183,22 @@ class PostgresDeliveryStore:
         """Fail what waits for endpoints that are disabled or deleted, a thousand at most."""
         parameters = {"limit": _MOST_CLOSED}
         return with_retries(lambda: self._database.run(_QUERIES["close"], parameters))
+
+    def _end_rests(self, outcomes: Sequence[Outcome]) -> None:
+        """Of broken endpoints for which something waits from now on that somebody asked for."""
+        endpoints = [
+            outcome.delivery.endpoint
+            for outcome in outcomes
+            if outcome.delivery.event.endpoint_id is not None
+            and outcome.tries == 0
+            and outcome.delivery.endpoint.health.is_broken
+        ]
+        if endpoints:
+            parameters = {
+                "merchant_ids": [endpoint.merchant_id for endpoint in endpoints],
+                "endpoint_ids": [endpoint.id for endpoint in endpoints],
+            }
+            with_retries(lambda: self._database.run(_QUERIES["end_rests"], parameters))
 
     def _disable(self, reason: str, last: Outcome, now: datetime) -> None:
         endpoint, event_id = last.delivery.endpoint, self._ids.new()

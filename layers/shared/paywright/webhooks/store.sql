@@ -145,6 +145,12 @@ UPDATE webhook_endpoints AS endpoint
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
    AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
 
+-- name: end_rests
+-- Somebody has something sent there, to see whether it works again.
+UPDATE webhook_endpoints AS endpoint SET rest_until = NULL
+  FROM unnest(%(merchant_ids)s::uuid[], %(endpoint_ids)s::uuid[]) AS wanted (merchant_id, id)
+ WHERE endpoint.merchant_id = wanted.merchant_id AND endpoint.id = wanted.id;
+
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
 -- said of another URL says nothing of this one, and an answer ends what were failures only.
@@ -165,8 +171,8 @@ SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payl
 -- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
 -- that are well come first (0), then those of which nothing is known (1), then those that fail or are
 -- slow (2): the latter have a share each, so that they never take all there is. Each merchant has one
--- under way before another has a second. What is taken is due again at `until`, should nobody
--- tell before that what came of it.
+-- under way before another has a second. Of one endpoint's, what somebody asked for comes first. What
+-- is taken is due again at `until`, should nobody tell before that what came of it.
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , places AS (
@@ -192,11 +198,19 @@ WITH RECURSIVE
 ), next AS (
     SELECT places.kind, places.kind = 0 AS is_well, places.merchant_id, next.*,
            row_number() OVER (PARTITION BY places.merchant_id, places.kind
-                                  ORDER BY next.due_at) AS number
+                                  ORDER BY next.asked_for DESC, next.due_at) AS number
       FROM places CROSS JOIN LATERAL (
-           SELECT w.endpoint_id, w.delivery_id, w.due_at FROM webhook_waiting w
-            WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s
-            ORDER BY w.due_at
+           SELECT * FROM (
+               (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+                 WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND w.asked_for
+                 ORDER BY w.due_at
+                 LIMIT greatest(places.free, 0))
+               UNION ALL
+               (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+                 WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND NOT w.asked_for
+                 ORDER BY w.due_at
+                 LIMIT greatest(places.free, 0))) AS either
+            ORDER BY asked_for DESC, due_at
             LIMIT greatest(places.free, 0)) AS next
 ), due AS (
     SELECT *, row_number() OVER (PARTITION BY kind
