@@ -83,7 +83,7 @@ def test_they_have_places_of_their_own(
             for_the_ill=for_the_ill,
             for_the_new=for_the_new,
             at_once=AT_ONCE_EACH,
-            busy={},
+            under_way=[],
             lease_s=0,
         )
         return sorted(typeid("mer", each.delivery.event.merchant_id) for each in found)

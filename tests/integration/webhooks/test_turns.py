@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from paywright.webhooks.due import AT_ONCE_EACH, FOR_THE_ILL, FOR_THE_NEW
+from paywright.webhooks.store import Due
 from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, status
 from tests.waiting import PATIENCE_S, until
@@ -17,18 +18,18 @@ from tests.waiting import PATIENCE_S, until
 
 def _take(
     merchant: Merchant,
-    busy: dict[Any, int] | None = None,
+    under_way: Sequence[Due] = (),
     *,
     limit: int = 64,
     for_the_ill: int = FOR_THE_ILL,
     for_the_new: int = FOR_THE_NEW,
-) -> list[Any]:
+) -> list[Due]:
     return merchant.store.take(
         limit=limit,
         for_the_ill=for_the_ill,
         for_the_new=for_the_new,
         at_once=AT_ONCE_EACH,
-        busy=busy or {},
+        under_way=[each.delivery for each in under_way],
         lease_s=60,
     )
 
@@ -40,7 +41,7 @@ def test_an_endpoint_of_which_nothing_is_known_has_one_request_at_a_time(
     merchant.deliver(*[merchant.message() for _ in range(5)])
     found = _take(merchant)
     assert len(found) == 1
-    assert _take(merchant, {merchant.endpoint()["id"]: 1}) == []
+    assert _take(merchant, found) == []
     merchant.clock.advance(seconds=100)
     assert len(_take(merchant)) == 1, "should nobody tell what came of it"
 
@@ -56,7 +57,8 @@ def test_what_one_has_taken_no_other_takes(merchant: Merchant, receiver: Receive
 def test_one_that_answers_has_several(merchant: Merchant, receiver: Receiver) -> None:
     merchant.set_endpoint(slow=True, answered_at=merchant.clock.now())
     merchant.deliver(*[merchant.message() for _ in range(12)])
-    assert len(_take(merchant, {merchant.endpoint()["id"]: 3})) == AT_ONCE_EACH - 3
+    found = _take(merchant, limit=3)
+    assert len(_take(merchant, found)) == AT_ONCE_EACH - len(found) == AT_ONCE_EACH - 3
 
 
 def test_those_that_fail_do_not_take_all_there_is(
@@ -137,6 +139,6 @@ def test_no_merchant_waits_behind_all_that_another_has(
         each.set_endpoint(slow=slow)
     taken = _take(merchant, limit=4, for_the_ill=4)
     assert other.id in {each.delivery.event.merchant_id for each in taken}
-    busy = {row["endpoint_id"]: 1 for row in merchant.waiting()}
+    busy = [each for each in taken if each.delivery.event.merchant_id == merchant.id]
     (first,) = _take(merchant, busy, limit=1)
     assert first.delivery.event.merchant_id == other.id, "who has nothing under way comes first"

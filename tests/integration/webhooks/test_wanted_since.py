@@ -279,7 +279,7 @@ def test_what_is_sent_again_at_the_moment_at_which_it_ends_is_sent(
     ids, clock = desk.merchant.store._ids, desk.merchant.clock
     store = LateStore(desk.database, ids, clock, PII_KEY)
     places = {"limit": 9, "for_the_ill": 9, "for_the_new": 9, "at_once": 9}
-    assert store.take(**places, busy={}, lease_s=60) == []
+    assert store.take(**places, under_way=[], lease_s=60) == []
     desk.merchant.deliver_due()
     assert [each["status"] for each in desk.merchant.deliveries()] == ["delivered"]
 

@@ -37,12 +37,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
-    """An event that an endpoint has not got; `tries` are the attempts since it was begun (anew)."""
+    """An event that an endpoint has not got.
+
+    `tries` are the attempts since it was begun, or begun anew for the `turn`-th time.
+    """
 
     id: UUID
     event: Event
     endpoint: Endpoint
     tries: int = 0
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

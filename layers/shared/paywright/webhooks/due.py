@@ -7,8 +7,7 @@ one thread of it and nothing else. How many an endpoint may hold depends on its 
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from typing import Protocol
 from uuid import UUID
@@ -57,7 +56,7 @@ class DueStore(Protocol):
         for_the_ill: int,
         for_the_new: int,
         at_once: int,
-        busy: Mapping[UUID, int],
+        under_way: Sequence[Delivery],
         lease_s: float,
     ) -> list[Due]:
         """What is due."""
@@ -136,8 +135,8 @@ class DueDeliveries:
             time.sleep(min(BREATH_S, at_most_s))  # a moment later there are more for the same price
 
     def _begin(self) -> bool:
-        sent_to = [each.delivery.endpoint for each in self._under_way.values()]
-        busy = Counter(endpoint.id for endpoint in sent_to)
+        under_way = [each.delivery for each in self._under_way.values()]
+        sent_to = [each.endpoint for each in under_way]
         ill = sum(endpoint.health.is_ill or endpoint.id in self._hang for endpoint in sent_to)
         new = sum(endpoint.health.is_new and endpoint.id not in self._hang for endpoint in sent_to)
         # New ones that hang are ill: more than these have places, and the others' stay theirs.
@@ -147,14 +146,14 @@ class DueDeliveries:
             for_the_ill=max(FOR_THE_ILL - ill, 0),
             for_the_new=max(for_the_new - new, 0),
             at_once=AT_ONCE_EACH,
-            busy=busy,
+            under_way=under_way,
             lease_s=LEASE_S,
         )
         for due in found:
             delivery = due.delivery
             if due.reason is not None:
                 self._bury(delivery, due.reason)
-            elif delivery.id not in self._under_way:  # a clock that was moved ends leases
+            else:
                 self._under_way[delivery.id] = Attempt(delivery, self._ways, self._pool)
         return bool(found)
 

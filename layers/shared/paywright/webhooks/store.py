@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -92,7 +93,12 @@ class PostgresDeliveryStore:
         }
         rows = list(wanted.values())
         return [
-            Delivery(row["delivery_id"] or new, events[row["number"]], endpoint)
+            Delivery(
+                row["delivery_id"] or new,
+                events[row["number"]],
+                endpoint,
+                turn=row["turn"] or 0,
+            )
             for row, endpoint, new in zip(
                 rows, self._endpoints(rows), self._ids.several(len(rows)), strict=True
             )
@@ -105,17 +111,19 @@ class PostgresDeliveryStore:
         for_the_ill: int,
         for_the_new: int,
         at_once: int,
-        busy: Mapping[UUID, int],
+        under_way: Sequence[Delivery],
         lease_s: float,
     ) -> list[Due]:
         """What is due, up to `limit`; after `lease_s` it is due again.
 
         What its endpoint wants no longer is failed instead, but for what somebody asked for.
-        An endpoint has at most `at_once` at a time, with those of `busy`; all that fail or are
-        slow together at most `for_the_ill`, all of which nothing is known `for_the_new`.
+        An endpoint has at most `at_once` at a time, with those `under_way`, of which none is sent
+        again until it is over; all that fail or are slow together at most `for_the_ill`, all of
+        which nothing is known `for_the_new`.
         """
         now = self._clock.now()
         until = now + timedelta(seconds=lease_s)
+        busy = Counter(each.endpoint.id for each in under_way)
         parameters = {
             "now": now,
             "until": until,
@@ -125,6 +133,7 @@ class PostgresDeliveryStore:
             "at_once": at_once,
             "busy_endpoints": list(busy),
             "busy_deliveries": list(busy.values()),
+            "under_way": [each.id for each in under_way],
         }
         rows: list[Row] = []
         for _ in range(_MOST_LOOKS):
@@ -136,7 +145,10 @@ class PostgresDeliveryStore:
             if rows or not vain:
                 break
         return [
-            Due(Delivery(row["delivery_id"], _event_of(row), endpoint, row["tries"]), _reason(row))
+            Due(
+                Delivery(row["delivery_id"], _event_of(row), endpoint, row["tries"], row["turn"]),
+                _reason(row),
+            )
             for row, endpoint in zip(rows, self._endpoints(rows), strict=True)
         ]
 
@@ -333,6 +345,7 @@ def _of_outcomes(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "excerpts": [answer and answer.excerpt for answer in answers],
         "livemodes": [each.event.livemode for each in deliveries],
         "asked_for": [each.event.endpoint_id is not None for each in deliveries],
+        "turns": [each.turn for each in deliveries],
         "trace_ids": [each.event.trace_id for each in deliveries],
     }
 

@@ -22,6 +22,7 @@ waits (endpoint_id, merchant_id) AS (
 -- name: plan
 -- Every enabled endpoint beside every event of its merchant, with what became of that already.
 SELECT event.number, event.id AS event_id, delivery.id AS delivery_id, delivery.status,
+       delivery.turn,
 -- include: endpoint
   FROM unnest(%(merchant_ids)s::uuid[], %(livemodes)s::boolean[], %(numbers)s::integer[],
               %(events)s::uuid[]) AS event (merchant_id, livemode, number, id)
@@ -52,7 +53,8 @@ SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS secret;
 
 -- name: record
 -- The delivery, its attempt, what is still to be done with it, and the endpoint's health: all of it,
--- or none. What another copy of the event has delivered meanwhile stays so, with one attempt more.
+-- or none. What another copy of the event has delivered meanwhile stays so, with one attempt more, and
+-- what somebody has sent again meanwhile (another turn) waits to be sent as it did.
 -- An attempt, which a delivery and a moment name, comes again where the answer to its record was
 -- lost, perhaps while that is still being made: what is counted is what was not there.
 WITH outcome AS (
@@ -62,35 +64,38 @@ WITH outcome AS (
                   %(attempted_ats)s::timestamptz[], %(due_ats)s::timestamptz[],
                   %(codes)s::smallint[], %(errors)s::text[], %(durations_ms)s::integer[],
                   %(excerpts)s::text[], %(trace_ids)s::text[], %(livemodes)s::boolean[],
-                  %(asked_for)s::boolean[])
+                  %(asked_for)s::boolean[], %(turns)s::integer[])
            AS outcome (merchant_id, id, event_id, endpoint_id, status, tries, attempted_at, due_at,
-                       code, error, duration_ms, excerpt, trace_id, livemode, asked_for)
+                       code, error, duration_ms, excerpt, trace_id, livemode, asked_for, turn)
 ), delivery AS (
     INSERT INTO webhook_deliveries AS delivery
-           (merchant_id, id, livemode, event_id, endpoint_id, status, attempts, tries,
+           (merchant_id, id, livemode, event_id, endpoint_id, status, attempts, tries, turn,
             last_attempt_at, next_retry_at, last_response_code, last_error, created_at)
     SELECT merchant_id, id, livemode, event_id, endpoint_id, status, (attempted_at IS NOT NULL)::integer,
-           tries, attempted_at, CASE status WHEN 'pending' THEN due_at END, code, error, %(now)s
+           tries, turn, attempted_at, CASE status WHEN 'pending' THEN due_at END, code, error, %(now)s
       FROM outcome
      ORDER BY merchant_id, event_id, endpoint_id -- one order of locks for all
         ON CONFLICT (event_id, endpoint_id, merchant_id) DO UPDATE
-       SET status = CASE delivery.status WHEN 'delivered' THEN 'delivered' ELSE excluded.status END,
+       SET status = CASE WHEN delivery.status = 'delivered' OR delivery.turn <> excluded.turn
+                         THEN delivery.status ELSE excluded.status END,
            attempts = delivery.attempts + excluded.attempts,
-           tries = CASE delivery.status WHEN 'delivered' THEN delivery.tries
-                        ELSE excluded.tries END,
-           next_retry_at = CASE WHEN delivery.status <> 'delivered' THEN excluded.next_retry_at END,
+           tries = CASE WHEN delivery.status = 'delivered' OR delivery.turn <> excluded.turn
+                        THEN delivery.tries ELSE excluded.tries END,
+           next_retry_at = CASE WHEN delivery.status = 'delivered' OR delivery.turn <> excluded.turn
+                                THEN delivery.next_retry_at ELSE excluded.next_retry_at END,
            last_attempt_at = coalesce(excluded.last_attempt_at, delivery.last_attempt_at),
            last_response_code = CASE excluded.attempts WHEN 0 THEN delivery.last_response_code
                                      ELSE excluded.last_response_code END,
            last_error = CASE excluded.attempts WHEN 0 THEN delivery.last_error
                              ELSE excluded.last_error END
-     WHERE CASE WHEN excluded.last_attempt_at IS NULL THEN delivery.status <> 'delivered'
+     WHERE CASE WHEN excluded.last_attempt_at IS NULL
+                THEN delivery.status <> 'delivered' AND delivery.turn = excluded.turn
                 ELSE delivery.last_attempt_at IS DISTINCT FROM excluded.last_attempt_at
                      AND NOT EXISTS (SELECT FROM webhook_attempts AS known
                                       WHERE known.delivery_id = delivery.id
                                         AND known.at = excluded.last_attempt_at
                                      OFFSET 0) END
-    RETURNING merchant_id, id, event_id, endpoint_id, status, attempts, xmax <> 0 AS is_old
+    RETURNING merchant_id, id, event_id, endpoint_id, status, attempts, turn, xmax <> 0 AS is_old
 ), told AS (
     INSERT INTO webhook_attempts
            (merchant_id, delivery_id, number, endpoint_id, at, status_code, error, duration_ms,
@@ -114,13 +119,13 @@ WITH outcome AS (
            (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
     SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id,
            outcome.asked_for
-      FROM delivery JOIN outcome USING (event_id, endpoint_id)
+      FROM delivery JOIN outcome USING (event_id, endpoint_id, turn)
      WHERE outcome.due_at IS NOT NULL AND delivery.status <> 'delivered'
         ON CONFLICT (endpoint_id, delivery_id) DO UPDATE
        SET due_at = excluded.due_at, asked_for = waiting.asked_for OR excluded.asked_for
 ), done AS (
     DELETE FROM webhook_waiting AS waiting
-     USING delivery JOIN outcome USING (event_id, endpoint_id)
+     USING delivery JOIN outcome USING (event_id, endpoint_id, turn)
      WHERE outcome.due_at IS NULL AND delivery.is_old
        AND waiting.endpoint_id = delivery.endpoint_id AND waiting.delivery_id = delivery.id
 )
@@ -203,11 +208,13 @@ WITH RECURSIVE
            SELECT * FROM (
                (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
                  WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND w.asked_for
+                   AND w.delivery_id <> ALL (%(under_way)s::uuid[])
                  ORDER BY w.due_at
                  LIMIT greatest(places.free, 0))
                UNION ALL
                (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
                  WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND NOT w.asked_for
+                   AND w.delivery_id <> ALL (%(under_way)s::uuid[])
                  ORDER BY w.due_at
                  LIMIT greatest(places.free, 0))) AS either
             ORDER BY asked_for DESC, due_at
@@ -229,7 +236,7 @@ WITH RECURSIVE
     RETURNING waiting.*
 )
 SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
-       delivery.tries, delivery.last_error, delivery.last_response_code, taken.trace_id,
+       delivery.tries, delivery.turn, delivery.last_error, delivery.last_response_code, taken.trace_id,
        taken.asked_for,
        coalesce(kept.livemode, fresh.livemode) AS livemode,
        coalesce(kept.type, fresh.type) AS type,

@@ -1,0 +1,69 @@
+"""Deliveries that somebody has sent again while an attempt at them is under way."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from paywright.db import Database
+from paywright.ids import UuidSource
+from paywright.payments.models import Operator, RequestContext
+from paywright.webhooks.history import Deliveries
+from paywright.webhooks.retries import MAX_ATTEMPTS
+from tests.integration.webhooks.conftest import Merchant, finish
+from tests.receivers import Receiver, status
+
+_LIMIT_S = 60.0
+
+
+def send_again(merchant: Merchant, database: Database) -> None:
+    """Its one delivery, as an operator does."""
+    (delivery,) = merchant.deliveries()
+    Deliveries(database, merchant.clock, UuidSource(merchant.clock)).resend(
+        Operator("Grace", merchant.id, livemode=False),
+        delivery["id"],
+        RequestContext(None, b"", "trace-2", None, None),
+    )
+
+
+@pytest.mark.parametrize("code", [500, 200])
+@pytest.mark.parametrize("tries", [0, MAX_ATTEMPTS - 1], ids=["first", "last"])
+def test_what_is_sent_again_during_an_attempt_is_sent_after_it_with_all_its_attempts(
+    merchant: Merchant, receiver: Receiver, app_database: Database, code: int, tries: int
+) -> None:
+    go_on = threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        go_on.wait(_LIMIT_S)
+        status(code)(handler)
+
+    receiver.replies.extend([status(500), late])
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = %s", [tries])
+    merchant.set_endpoint(failing_since=None)  # it may have several at a time
+    merchant.clock.advance(seconds=2)
+    due = merchant.due(timeout_s=_LIMIT_S)
+    due.step()
+    send_again(merchant, app_database)
+    due._look_at = 0
+    due.step()
+    (asked_for,) = merchant.waiting()
+    assert asked_for["due_at"] < merchant.clock.now(), (
+        "it is not taken while the other is under way"
+    )
+    go_on.set()
+    finish(due, _LIMIT_S)
+    (delivery,) = merchant.deliveries()
+    assert (delivery["status"], delivery["tries"], delivery["attempts"]) == ("pending", 0, 2)
+    assert delivery["next_retry_at"] == asked_for["due_at"]
+    assert merchant.waiting() == [asked_for]
+    assert merchant.graves.letters == []
+    due._look_at = 0
+    due.step()
+    finish(due, _LIMIT_S)
+    (delivery,) = merchant.deliveries()
+    assert (delivery["status"], delivery["tries"], delivery["attempts"]) == ("delivered", 1, 3)
+    assert len(receiver.received) == 3
+    assert merchant.waiting() == []
