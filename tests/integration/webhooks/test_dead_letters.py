@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from paywright.ids import typeid
 from paywright.webhooks.deliveries import Endpoint, Outcome
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message, event_of
@@ -89,6 +90,34 @@ def test_dead_letters_wait_while_their_queue_is_away(
     assert merchant.graves.letters[0].reason == "the receiver answered 503"
     assert len(receiver.received) == 2, "it is not sent again"
     assert merchant.waiting() == []
+
+
+def test_a_dead_letter_that_is_owed_outlives_that_its_endpoint_is_disabled(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    receiver.replies.extend([status(503)] * 3)
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = 5")
+    merchant.clock.advance(seconds=2)
+    merchant.graves.away = True
+    merchant.deliver_due()
+    merchant.deliver(merchant.message())
+    assert [each["status"] for each in merchant.deliveries()] == ["failed", "pending"]
+    merchant.set_endpoint(enabled=False)
+    merchant.clock.advance(seconds=100)
+    merchant.deliver_due()
+    assert [each["last_error"] for each in merchant.deliveries()] == [
+        None,
+        "the endpoint is disabled",
+    ]
+    assert len(merchant.waiting()) == 1
+    merchant.graves.away = False
+    merchant.clock.advance(seconds=100)
+    merchant.deliver_due()
+    (letter,) = merchant.graves.letters
+    assert dict(letter.attributes)["DELIVERY_ID"] == typeid("whd", merchant.deliveries()[0]["id"])
+    assert merchant.waiting() == []
+    assert len(receiver.received) == 3, "nothing is sent to it"
 
 
 @pytest.mark.parametrize("meanwhile", ["delivered", "pending"])

@@ -172,6 +172,15 @@ INSERT INTO outbox (id, merchant_id, livemode, type, object_id, sequence, payloa
 SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payload)s::json, %(now)s
   FROM disabled;
 
+-- fragment: can_be_next
+-- For an endpoint that is disabled only a dead letter is: it failed for good before.
+w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s
+AND w.delivery_id <> ALL (%(under_way)s::uuid[])
+AND (places.enabled
+     OR EXISTS (SELECT FROM webhook_deliveries AS d
+                 WHERE d.merchant_id = w.merchant_id AND d.id = w.delivery_id AND d.status = 'failed'
+                OFFSET 0))
+
 -- name: take
 -- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
 -- that are well come first (0), then those of which nothing is known (1), then those that fail or are
@@ -181,10 +190,11 @@ SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payl
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , places AS (
-    SELECT waits.endpoint_id, waits.merchant_id, coalesce(busy.deliveries, 0) AS busy,
+    SELECT waits.endpoint_id, waits.merchant_id, endpoint.enabled, coalesce(busy.deliveries, 0) AS busy,
            CASE WHEN endpoint.failing_since IS NOT NULL OR endpoint.slow THEN 2
                 WHEN endpoint.answered_at IS NULL THEN 1 ELSE 0 END AS kind,
-           CASE WHEN endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
+           CASE WHEN NOT endpoint.enabled
+                     OR endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
                 THEN %(at_once)s
                 WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > %(now)s THEN 0
                 ELSE 1 END - coalesce(busy.deliveries, 0) AS free
@@ -195,7 +205,7 @@ WITH RECURSIVE
                OFFSET 0) AS endpoint
       LEFT JOIN unnest(%(busy_endpoints)s::uuid[], %(busy_deliveries)s::integer[])
            AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
-     WHERE endpoint.enabled
+     WHERE endpoint.deleted_at IS NULL
 ), busy_merchants AS (
     SELECT merchant_id, kind = 0 AS is_well, sum(busy) AS deliveries
       FROM places
@@ -207,14 +217,14 @@ WITH RECURSIVE
       FROM places CROSS JOIN LATERAL (
            SELECT * FROM (
                (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
-                 WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND w.asked_for
-                   AND w.delivery_id <> ALL (%(under_way)s::uuid[])
+                 WHERE w.asked_for AND
+-- include: can_be_next
                  ORDER BY w.due_at
                  LIMIT greatest(places.free, 0))
                UNION ALL
                (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
-                 WHERE w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s AND NOT w.asked_for
-                   AND w.delivery_id <> ALL (%(under_way)s::uuid[])
+                 WHERE NOT w.asked_for AND
+-- include: can_be_next
                  ORDER BY w.due_at
                  LIMIT greatest(places.free, 0))) AS either
             ORDER BY asked_for DESC, due_at
@@ -262,7 +272,8 @@ SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
            OFFSET 0) AS fresh ON true; -- the relay has not finished with it
 
 -- name: close
--- What waits for an endpoint that is disabled, deleted or not even there.
+-- What waits for an endpoint that is disabled, deleted or not even there. What had failed for good
+-- before it was disabled waits for the dead-letter queue, and goes on waiting.
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , closed AS (
@@ -273,6 +284,10 @@ WITH RECURSIVE
         ON endpoint.merchant_id = waits.merchant_id AND endpoint.id = waits.endpoint_id
       JOIN webhook_waiting AS w ON w.endpoint_id = waits.endpoint_id
      WHERE endpoint.enabled IS NOT TRUE
+       AND NOT (endpoint.id IS NOT NULL AND endpoint.deleted_at IS NULL
+                AND EXISTS (SELECT FROM webhook_deliveries AS d
+                             WHERE d.merchant_id = w.merchant_id AND d.id = w.delivery_id
+                               AND d.status = 'failed' OFFSET 0))
      LIMIT %(limit)s
 ), gone AS (
     DELETE FROM webhook_waiting AS waiting USING closed
