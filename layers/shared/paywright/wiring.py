@@ -156,5 +156,9 @@ def _rates(settings: Settings, cache: Cache, clock: Clock) -> CurrentRates:
     from paywright.fx.live import LiveRates  # noqa: PLC0415
 
     url, timeout_s = settings.fx_rates_url.get_secret_value(), settings.fx_rates_timeout_s
-    live = LiveRates(url, clock, timeout_s=timeout_s)
+
+    def new_breaker(name: str) -> CircuitBreaker:
+        return CircuitBreaker(SharedState(cache, f"fx:{name}"))
+
+    live = LiveRates(url, clock, timeout_s=timeout_s, new_breaker=new_breaker)
     return CurrentRates(live, cache, clock, max_age=max_age)

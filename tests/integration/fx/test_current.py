@@ -8,12 +8,14 @@ from decimal import Decimal
 
 import pytest
 
+from paywright import wiring
 from paywright.cache import Cache
 from paywright.errors import FxRateUnavailable
 from paywright.fx.current import CurrentRates
 from paywright.fx.live import LiveRates
 from paywright.fx.reference import ReferenceRates
 from paywright.money import Currency
+from paywright.payments.ports import RateSource
 from paywright.settings import Settings
 from tests.integration.fx.conftest import START, MovableClock, answer, table
 from tests.receivers import Receiver
@@ -41,7 +43,7 @@ def nowhere() -> Iterator[Cache]:
     made.close()
 
 
-def usd(rates: CurrentRates) -> Decimal:
+def usd(rates: RateSource) -> Decimal:
     return rates.rate(EUR, USD).value
 
 
@@ -87,6 +89,76 @@ def test_a_rate_that_is_too_old_is_none(
     with pytest.raises(FxRateUnavailable, match="of 2026-11-24 12:00 UTC, which is too old"):
         usd(rates)
     assert rates.rate(USD, AED).source == "peg"  # which holds as of now
+
+
+def test_while_the_provider_is_away_its_last_table_serves_until_it_is_too_old(
+    provider: Receiver,
+    new_rates: NewRates,
+    clock: MovableClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    provider.replies.append(answer(table("1.1")))
+    first, later = new_rates(), new_rates()
+    assert usd(first) == Decimal("1.1")
+    clock.advance(minutes=6)
+    assert [usd(first), usd(first)] == [Decimal("1.1")] * 2
+    assert len(caplog.records) == 1, "the log has a line when it begins"
+    clock.advance(hours=71, minutes=54)
+    assert usd(later) == Decimal("1.1"), "environments that come later have it of Valkey"
+    clock.advance(seconds=1)
+    for rates in (first, later, new_rates()):
+        with pytest.raises(FxRateUnavailable, match="of 2026-11-25 12:00 UTC, which is too old"):
+            usd(rates)
+    provider.replies.extend([answer(table("1.2", clock.now()))] * 3)
+    assert usd(new_rates()) == Decimal("1.2")
+    assert usd(later) == Decimal("1.2")
+
+
+def test_valkey_keeps_a_table_no_longer_than_it_can_serve(
+    provider: Receiver, new_rates: NewRates, cache: Cache
+) -> None:
+    provider.replies.append(answer(table("1.1")))
+    usd(new_rates(max_age=timedelta(hours=72)))
+    (left_ms,) = cache.send(("PTTL", cache.key("fx", f"127.0.0.1:{provider.port}")))
+    assert 71 * 3_600_000 < left_ms <= 72 * 3_600_000
+
+
+def test_without_valkey_an_environment_keeps_its_own_last_table(
+    provider: Receiver, new_rates: NewRates, nowhere: Cache, clock: MovableClock
+) -> None:
+    provider.replies.append(answer(table("1.1")))
+    rates = new_rates(nowhere)
+    assert usd(rates) == Decimal("1.1")
+    clock.advance(hours=1)
+    assert usd(rates) == Decimal("1.1")
+
+
+def test_a_peg_needs_no_provider(new_rates: NewRates, clock: MovableClock) -> None:
+    rates = new_rates()  # the receiver's own answer is an empty one
+    found = rates.rate(AED, USD)
+    assert (found.value, found.source, found.at) == (
+        Decimal("0.272294077604"),
+        "peg",
+        clock.now(),
+    )
+    with pytest.raises(FxRateUnavailable):
+        rates.rate(AED, EUR)
+
+
+def test_environments_leave_a_failing_provider_alone_together(
+    provider: Receiver, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FX_RATES_URL", provider.url)
+    provider.replies.extend([answer({}, code=500)] * 10)
+    platforms = [wiring.assemble(Settings()) for _ in range(2)]
+    try:
+        for each in (platforms[0],) * 5 + (platforms[1],):
+            with pytest.raises(FxRateUnavailable):
+                usd(each.payments.rates)
+        assert len(provider.received) == 5
+    finally:
+        for each in platforms:
+            each.cache.close()
 
 
 def test_a_failure_is_not_kept(

@@ -131,7 +131,7 @@ def test_a_provider_that_keeps_failing_is_left_alone(
 ) -> None:
     now = [0.0]
     breaker = CircuitBreaker(monotonic=lambda: now[0])
-    live = LiveRates(provider.url, clock, timeout_s=20, breaker=breaker)
+    live = LiveRates(provider.url, clock, timeout_s=20, new_breaker=lambda _name: breaker)
     provider.replies.extend([status(500)] * 5)
     for _ in range(7):
         reason(live)

@@ -1,19 +1,21 @@
-"""The rates that hold now: a provider's table, kept for five minutes, and no older than allowed."""
+"""The rates that hold now: a provider's table, asked for every five minutes, never too old."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from paywright.cache import Away, Cache, expiry
-from paywright.clock import Clock
+from paywright.clock import Clock, rfc3339
 from paywright.errors import FxRateUnavailable
 from paywright.fx.rates import Rate
 from paywright.fx.tables import InvalidTable, RateTable, parse
 from paywright.money import Currency
+from paywright.observability import get_logger
 
 _TTL_MS = 300_000
+_PEGS_ALONE = RateTable(Currency.of("usd"), {}, "peg", datetime.min.replace(tzinfo=UTC))
 
 
 class RateProvider(Protocol):
@@ -30,8 +32,9 @@ class RateProvider(Protocol):
 class CurrentRates:
     """Crosses the latest table of a provider.
 
-    One table is shared by all environments through Valkey, and kept in this one besides, until the
-    same moment of business time. Without Valkey each environment asks the provider by itself.
+    One table is shared by all environments through Valkey, and kept in this one besides, as the
+    latest until the same moment of business time. Without Valkey each environment asks the provider
+    by itself. Where that is away the last table serves, as long as its rates are not too old.
     """
 
     def __init__(
@@ -42,11 +45,21 @@ class CurrentRates:
         self._clock = clock
         self._max_age = max_age
         self._key = cache.key("fx", provider.name)
-        self._held: tuple[RateTable, int] | None = None
+        self._held: tuple[RateTable, int] | None = None  # and until when it counts as the latest
+        self._is_away = False
 
     def rate(self, base: Currency, quote: Currency) -> Rate:
         """Units of `quote` for one of `base`; FxRateUnavailable for none, or an old one."""
         now = self._clock.now()
+        try:
+            return self._by_table(base, quote, now)
+        except FxRateUnavailable:
+            by_peg = _PEGS_ALONE.cross(base, quote, now)
+            if by_peg is None:
+                raise
+            return by_peg
+
+    def _by_table(self, base: Currency, quote: Currency, now: datetime) -> Rate:
         found = self._table(now).cross(base, quote, now)
         if found is None:
             raise FxRateUnavailable(
@@ -60,23 +73,42 @@ class CurrentRates:
         return found
 
     def _table(self, now: datetime) -> RateTable:
-        if self._held is None or expiry.milliseconds(now) >= self._held[1]:
-            self._held = self._cached(now) or self._fetched(now)
+        if self._lapsed(now):
+            known = [each for each in (self._held, self._cached(now)) if each is not None]
+            self._held = max(known, key=lambda each: each[1], default=None)
+        if self._lapsed(now):
+            self._held = self._fetched(now)
+        assert self._held is not None, "it was fetched"
         return self._held[0]
+
+    def _lapsed(self, now: datetime) -> bool:
+        return self._held is None or expiry.milliseconds(now) >= self._held[1]
 
     def _cached(self, now: datetime) -> tuple[RateTable, int] | None:
         # What cannot be read (another version wrote it) counts as not there.
         with suppress(Away, InvalidTable, ValueError):
             value = self._cache.get(self._key)
-            text = None if value is None else expiry.still(value, now)
-            if value is not None and text is not None:
-                expires_ms = int(value.partition(b" ")[0])
-                return parse(text, source=self._provider.name, now=now), expires_ms
+            if value is not None:
+                expires_ms, _, text = value.partition(b" ")
+                return parse(text, source=self._provider.name, now=now), int(expires_ms)
         return None
 
     def _fetched(self, now: datetime) -> tuple[RateTable, int]:
-        table = self._provider.table()
+        try:
+            table = self._provider.table()
+        except FxRateUnavailable as error:
+            if self._held is None:
+                raise
+            if not self._is_away:
+                get_logger().warning(
+                    "The provider of exchange rates is away; its last table serves meanwhile",
+                    extra={"reason": str(error.__cause__), "rates_at": rfc3339(self._held[0].at)},
+                )
+            self._is_away = True
+            return self._held
+        self._is_away = False
         with suppress(Away):
             value = expiry.until(table.to_json(), now, ttl_ms=_TTL_MS)
-            self._cache.set(self._key, value, ttl_ms=_TTL_MS)
+            kept_ms = max(_TTL_MS, self._max_age // timedelta(milliseconds=1))
+            self._cache.set(self._key, value, ttl_ms=kept_ms)
         return table, expiry.milliseconds(now) + _TTL_MS

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+from collections.abc import Callable
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -29,7 +30,7 @@ class LiveRates:
     """Fetches a table through a circuit breaker, from a URL that is never shown.
 
     `name` is its host, which becomes the source of the rates. Raise ValueError for a URL that
-    cannot be asked.
+    cannot be asked. `new_breaker` makes the breaker of a provider with that name.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class LiveRates:
         clock: Clock,
         *,
         timeout_s: float,
-        breaker: CircuitBreaker | None = None,
+        new_breaker: Callable[[str], CircuitBreaker] = lambda _name: CircuitBreaker(),
         tls: ssl.SSLContext | None = None,
     ) -> None:
         try:
@@ -56,7 +57,7 @@ class LiveRates:
         self._secure = parts.scheme == "https"
         self._clock = clock
         self._timeout_s = timeout_s
-        self._breaker = breaker or CircuitBreaker()
+        self._breaker = new_breaker(self.name)
         self._given_tls = tls
 
     def table(self) -> RateTable:
