@@ -72,7 +72,7 @@ def play(api: Merchant, methods: str, number: str) -> None:
 
 
 def patiently(api: Merchant, path: str, content: Any) -> Answer:
-    """POST; again while the breaker is open, since so many requests get no answer here."""
+    """POST; again while the breaker is open: chance keeps answers away here."""
     give_up = time.monotonic() + 2 * PATIENCE_S
     while (answer := api.post(path, content)).status == 503 and time.monotonic() < give_up:
         time.sleep(0.2)
@@ -105,7 +105,6 @@ def test_numbers_are_nowhere(poor) -> None:
     customer = api.created("/v1/customers", {"name": "Ada"})
     methods = f"/v1/customers/{customer['id']}/payment_methods"
     numbers = (*test_cards.SCENARIOS, *_OTHERS, *test_accounts.SCENARIOS)
-    # One after another: side by side the silent cards keep the breaker open for all others.
     for number in numbers:
         play(api, methods, number)
     number = _OTHERS[0]

@@ -62,8 +62,8 @@ month is over, with `expired_card`.
 Where no answer came in time the payment is `pending`, with `pending_reason` `processor_unknown`:
 nobody knows yet. The platform asks the processor until it does, and an event tells. Where a request
 never arrived that takes a day: it is reversed first, lest it still come. `paywright clock advance`
-makes the day pass. Five such requests in a row open the processor's circuit breaker: for 30 s all
-are answered with 503 `processor_unavailable`.
+makes the day pass. These cards open no circuit breaker: that is for a processor that is silent
+whatever the card (`SimulatorFailureRate`, below).
 
 The processor keeps books of its own. It refuses what goes beyond them with `amount_exceeds_hold`,
 `amount_exceeds_captured`, `already_captured`, `already_voided`, `not_captured`,
@@ -98,7 +98,9 @@ On a laptop the simulated processors can be made worse, for all cards and accoun
 | `AchBusinessDays`, `SepaBusinessDays` | until a debit is decided |
 
 Of the requests without an answer to the card processor half were approved, and half declined with
-`processing_error`. Which ones depends on the operation's id alone.
+`processing_error`. Which ones depends on the operation's id alone. Five in a row open the
+processor's circuit breaker, as `--param SimulatorFailureRate=1` does at once: for 30 s all are
+answered with 503 `processor_unavailable`, and nothing is written.
 """
 
 

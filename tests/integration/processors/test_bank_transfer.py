@@ -9,7 +9,7 @@ import pytest
 
 from paywright.money import Money
 from paywright.processors.bank_transfer import BankTransfers
-from paywright.processors.base import BankAccount, Pending, Unknown
+from paywright.processors.base import BankAccount, Pending, ScriptedSilence, Unknown
 from tests.integration.processors.conftest import EUR, Moved, american, code, european, told, usd
 
 
@@ -111,7 +111,7 @@ def test_what_it_cannot_do_it_refuses(banks: BankTransfers, clock: Moved) -> Non
 
 def test_without_an_answer_it_can_only_be_reversed(banks: BankTransfers, clock: Moved) -> None:
     operation, token = uuid.uuid4(), banks.tokenize(american("000999999991")).token
-    with pytest.raises(Unknown):
+    with pytest.raises(ScriptedSilence):
         banks.authorize(operation, token=token, amount=usd(5), capture=True)
     assert not banks.can_look_up
     with pytest.raises(Unknown):

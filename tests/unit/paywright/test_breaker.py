@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from paywright.processors.base import CardInvalid, Unavailable, Unknown
+from paywright.processors.base import CardInvalid, ScriptedSilence, Unavailable, Unknown
 from paywright.processors.breaker import (
     BreakerState,
     CircuitBreaker,
@@ -116,6 +116,27 @@ def test_an_answer_that_refuses_a_card_is_an_answer(watch: Watch) -> None:
         breaker.call(refuse)
     watch.at += 0.1
     fail_times(breaker, 4)
+    breaker.check()
+
+
+def test_a_test_cards_silence_is_an_answer(watch: Watch) -> None:
+    breaker = CircuitBreaker(monotonic=watch)
+
+    def keep_silent(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(ScriptedSilence):
+                breaker.call(keep_to_the_script)
+
+    def keep_to_the_script() -> None:
+        raise ScriptedSilence
+
+    keep_silent(10)
+    breaker.check()
+    fail_times(breaker, 5)
+    watch.at += 30.1
+    keep_silent(2)
+    breaker.call(lambda: None)
+    fail_times(breaker, 1)
     breaker.check()
 
 

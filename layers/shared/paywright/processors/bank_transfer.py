@@ -168,10 +168,11 @@ class BankTransfers:
 
     def _answer(self, operation_id: UUID, done: Recorded) -> Reply:
         # Chance only keeps the answer away: what becomes of a transfer is its account's affair.
-        lost = done.is_new and done.scenario == "timeout"
-        if lost or self._conduct.fate(operation_id) is not None:
+        if self._conduct.fate(operation_id) is not None:
             self._conduct.never(self._sleep)
-        self._conduct.answer_after(self._conduct.latency_s, self._sleep)
+        if done.is_new and done.scenario == "timeout":
+            self._conduct.silence(self._sleep)
+        self._conduct.answer(self._sleep)
         return done.reply
 
 

@@ -106,6 +106,10 @@ class Unknown(Exception):
     """No answer came in time: it may have happened or not, or may yet."""
 
 
+class ScriptedSilence(Unknown):
+    """No answer came, because a test card or account asks for that: the processor is well."""
+
+
 class Unavailable(Exception):
     """The request was never sent: nothing happened."""
 

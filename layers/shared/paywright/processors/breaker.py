@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
-from paywright.processors.base import CardInvalid, Unavailable, Unknown
+from paywright.processors.base import CardInvalid, ScriptedSilence, Unavailable, Unknown
 
 T = TypeVar("T")
 _LOOK_EVERY_S: Final = 1.0
@@ -154,16 +154,20 @@ class CircuitBreaker:
             raise Unavailable("the circuit breaker is open")
 
     def call(self, request: Callable[[], T]) -> T:
-        """Send a request through; only answers that never came count as failures."""
+        """Send a request through; only answers that never came count as failures.
+
+        Where a test card wants silence, that it is kept to is an answer: else anybody's test key
+        could open the breaker for all merchants.
+        """
         probe = self._enter()
         try:
             answer = request()
+        except (CardInvalid, ScriptedSilence):
+            self._had_answer(probe)
+            raise
         except (Unknown, Unavailable):
             ago = self._answered_s_ago()
             self._see(self._ask(lambda state: state.failed(ago, probe)))
-            raise
-        except CardInvalid:
-            self._had_answer(probe)
             raise
         self._had_answer(probe)
         return answer

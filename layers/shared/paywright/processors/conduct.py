@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Literal, NoReturn
 from uuid import UUID
 
-from paywright.processors.base import Unknown
+from paywright.processors.base import ScriptedSilence, Unknown
 
 Fate = Literal["approved", "declined"]
 
@@ -37,10 +37,16 @@ class Conduct:
             return None
         return "approved" if digest[7] % 2 else "declined"
 
-    def answer_after(self, takes_s: float, sleep: Callable[[float], None] = time.sleep) -> None:
-        """Let an answer take its time; raise Unknown when that is too long to wait for."""
-        if takes_s >= self.timeout_s:
+    def answer(self, sleep: Callable[[float], None] = time.sleep, *, longer_s: float = 0.0) -> None:
+        """Let an answer take its time, and `longer_s` more where a test card asks for that.
+
+        Raise Unknown when that is too long to wait for, ScriptedSilence where the card made it so.
+        """
+        if self.latency_s >= self.timeout_s:
             self.never(sleep)
+        takes_s = self.latency_s + longer_s
+        if takes_s >= self.timeout_s:
+            self.silence(sleep)
         if takes_s > 0:
             sleep(takes_s)
 
@@ -48,3 +54,8 @@ class Conduct:
         """Wait for an answer in vain."""
         sleep(self.timeout_s)
         raise Unknown("no answer in time")
+
+    def silence(self, sleep: Callable[[float], None] = time.sleep) -> NoReturn:
+        """The same, because a test card or account asks for it."""
+        sleep(self.timeout_s)
+        raise ScriptedSilence("no answer in time, as the test card or account has it")

@@ -107,13 +107,11 @@ class Simulator:
         row = self._database.one(_SQL["authorize"], values) or self._database.one(
             _SQL["authorize"], values
         )
-        if row is None:
+        if fate is not None:
             self._conduct.never(self._sleep)
-        scenario = row["scenario"]
-        if fate is not None or scenario in ("timeout_approved", "timeout_declined"):
-            self._conduct.never(self._sleep)
-        longer_s = _SLOW_S if scenario == "slow" else 0.0
-        self._conduct.answer_after(self._conduct.latency_s + longer_s, self._sleep)
+        if row is None or row["scenario"] in ("timeout_approved", "timeout_declined"):
+            self._conduct.silence(self._sleep)
+        self._conduct.answer(self._sleep, longer_s=_SLOW_S if row["scenario"] == "slow" else 0.0)
         return reply_of(row)
 
     def capture(self, operation_id: UUID, *, reference: str, amount: Money, final: bool) -> Reply:
@@ -172,9 +170,11 @@ class Simulator:
         self._memory.acknowledge(operation_ids)
 
     def _answer(self, done: Recorded, fate: Fate | None, *, times_out: str) -> Reply:
-        if fate is not None or (done.is_new and done.scenario == times_out):
+        if fate is not None:
             self._conduct.never(self._sleep)
-        self._conduct.answer_after(self._conduct.latency_s, self._sleep)
+        if done.is_new and done.scenario == times_out:
+            self._conduct.silence(self._sleep)
+        self._conduct.answer(self._sleep)
         return done.reply
 
 
