@@ -318,6 +318,44 @@ def test_a_rate_too_old_captures_nothing_and_the_hold_stays(
     assert api.post(f"/v1/payments/{held}/capture").json["status"] == "captured"
 
 
+def test_what_is_worth_nothing_is_not_captured(
+    api: Api, owner: psycopg.Connection[Any], market: Market
+) -> None:
+    market.usd = "0.5"  # a yen is 0.28 cents, and two are 0.57
+    card, out_of_range = api.card(), (400, "amount_out_of_range")
+    order = {"amount": 1, "currency": "jpy", "payment_method_id": card}
+    reply = refused(api, owner, "/v1/payments", order, out_of_range, api.merchant.id)
+    assert reply.json["error"]["param"] == "amount"
+    assert "1 jpy is rounded to 0.00 usd at the rate of 0.00284608" in reply.text
+    locked = quote(api, from_currency="jpy")
+    with_quote = order | {"fx_quote_id": locked, "capture": False}
+    refused(api, owner, "/v1/payments", with_quote, out_of_range, api.merchant.id)
+
+    held = api.pay(card, 1, currency="jpy", capture=False).json["id"]  # at a rate yet unknown
+    refused(api, owner, f"/v1/payments/{held}/capture", {}, out_of_range, held)
+    assert api.post(f"/v1/payments/{held}/void", {}).json["status"] == "voided"
+    parts = api.pay(card, 3, currency="jpy", capture_method="manual_multiple").json["id"]
+    path = f"/v1/payments/{parts}/capture"
+    refused(api, owner, path, {"amount": 1}, out_of_range, parts)
+    assert api.post(path, {"amount": 2}).json["settlement_amount"] == 1
+
+
+def test_a_refund_may_be_worth_nothing(
+    api: Api, owner: psycopg.Connection[Any], market: Market
+) -> None:
+    market.usd = "0.5"
+    paid = api.pay(api.card(), 2, currency="jpy").json
+    assert paid["settlement_amount"] == 1
+    for _ in range(2):
+        refunded = api.post(f"/v1/payments/{paid['id']}/refund", {"amount": 1})
+        assert refunded.status == 201, refunded.text
+    rows = owner.execute(
+        "SELECT settlement_amount FROM refunds WHERE transaction_id = %s ORDER BY id",
+        [parse_typeid("txn", paid["id"])],
+    ).fetchall()
+    assert [amount for (amount,) in rows] == [0, 1]
+
+
 def test_refunds_of_a_converted_payment_sum_exactly_back(
     api: Api, owner: psycopg.Connection[Any]
 ) -> None:

@@ -19,7 +19,7 @@ from paywright.payments.lifetimes import authorization_lifetime
 from paywright.payments.models import Answer, Caller, Payment, PaymentMethod, RequestContext
 from paywright.payments.operation import Begun, answered_before, perform, replay
 from paywright.payments.ports import KeyTaken
-from paywright.payments.services import Services, available, rate_for
+from paywright.payments.services import Services, available, rate_to_capture, refuse_worthless
 from paywright.payments.states import CaptureMethod, Operation, Status
 from paywright.payments.writes import OperationIntent
 from paywright.processors.base import Declined, Reply
@@ -116,8 +116,9 @@ def _prepare(services: Services, caller: Caller, request: Authorize) -> _Prepare
     )
     if quote is not None:
         payment = _quoted(payment, quote)
+        refuse_worthless(payment, request.amount, quote.rate)
     at_once = request.capture_method is CaptureMethod.AUTOMATIC
-    rate = rate_for(services, payment) if at_once else None
+    rate = rate_to_capture(services, payment, request.amount) if at_once else None
     return _Prepared(method, processor, payment, assessment, rate)
 
 

@@ -20,7 +20,7 @@ from paywright.payments.operation import (
     perform,
     refuse_unless_allowed,
 )
-from paywright.payments.services import Services, available, rate_for
+from paywright.payments.services import Services, available, rate_to_capture
 from paywright.payments.states import CaptureMethod, Operation
 from paywright.payments.writes import OperationIntent
 
@@ -90,7 +90,7 @@ def _begin(
         amount=payment.money(amount),
         final=bool(request.final) or not in_parts,
         due_at=now + services.recovery_delay,
-        rate=rate_for(services, payment),
+        rate=rate_to_capture(services, payment, payment.money(amount)),
     )
     if services.store.begin_operation(caller, payment, intent, context):
         return Begun(caller, payment, intent, context)

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from paywright.clock import Clock
-from paywright.errors import ProcessorUnavailable
+from paywright.errors import AmountOutOfRange, ProcessorUnavailable
 from paywright.fees import CostPlan
 from paywright.fx.rates import Rate
 from paywright.ids import IdSource
+from paywright.money import Money
 from paywright.payments.models import Payment
 from paywright.payments.ports import (
     FraudScorer,
@@ -54,6 +55,24 @@ def rate_for(services: Services, payment: Payment) -> Rate | None:
     assert payment.fx_rate_source is not None
     assert payment.fx_rate_at is not None
     return Rate(payment.fx_rate, payment.fx_rate_source, payment.fx_rate_at)
+
+
+def rate_to_capture(services: Services, payment: Payment, amount: Money) -> Rate | None:
+    """The rate to capture an amount at; raise AmountOutOfRange where that is worth nothing."""
+    rate = rate_for(services, payment)
+    if rate is not None:
+        refuse_worthless(payment, amount, rate)
+    return rate
+
+
+def refuse_worthless(payment: Payment, amount: Money, rate: Rate) -> None:
+    """Raise AmountOutOfRange for what is rounded to nothing: the merchant would be given that."""
+    if amount.convert(rate.value, payment.settlement_currency).amount == 0:
+        raise AmountOutOfRange(
+            f"{amount} is rounded to {Money(0, payment.settlement_currency)} at the rate of "
+            f"{rate.value:f}: the merchant would be given nothing. Charge more.",
+            param="amount",
+        )
 
 
 def available(processor: Guarded) -> Guarded:
