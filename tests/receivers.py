@@ -58,6 +58,11 @@ class _Server(ThreadingHTTPServer):
         ):
             super().process_request_thread(secured, client_address)
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        # Suppressed: a sender that hangs up, as some are meant to.
+        with contextlib.suppress(ConnectionError):
+            super().finish_request(request, client_address)
+
 
 @dataclass
 class Receiver:
