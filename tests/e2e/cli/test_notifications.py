@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from cli.api import call
 from cli.aws import client
 from cli.paths import CHECKOUT
 from tests.receivers import Receiver
@@ -44,6 +45,25 @@ def test_a_new_merchant_is_mailed_that_it_has_a_key(paywright):
     assert f"Ends in: {key[-4:]}" in shown.stdout
     assert key not in shown.stdout
     assert paywright.run("mail", "show").returncode == 0
+
+
+def test_who_was_mailed_until_now_is_told_of_another_address(paywright):
+    address, other = (f"{uuid.uuid4().hex}@books.example" for _ in range(2))
+    key = new_merchant(paywright, address)["api_key"]
+    (first,) = until(lambda: mails(paywright, address), "the mail of the key")
+    answer = call(
+        "PATCH",
+        f"{paywright.urls.gateway_url}/v1/merchants/me",
+        json.dumps({"notifications": {"email": other}}).encode(),
+        headers={"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
+    )
+    assert answer.status == 200
+    told = until(lambda: mails(paywright, address)[:-1], "the mail of the change")
+    assert [mail["subject"] for mail in told] == [
+        "E-mails about your account go to another address"
+    ]
+    assert first["id"] == mails(paywright, address)[-1]["id"]
+    assert mails(paywright, other) == []
 
 
 def test_the_same_event_twice_is_one_mail(paywright):
