@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from platform import libc_ver
 
 import pytest
 
+from emulator.template.parse import load
 from paywright.webhooks.resolving import Resolver, TooLate
 from paywright.webhooks.sender import Sender
+from tests.conformance.template.declared import LAPTOP, TEMPLATE
 from tests.integration.webhooks.conftest import BODY
 from tests.receivers import Receiver
 
@@ -72,6 +77,45 @@ def test_a_look_up_waits_for_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         resolving.within(0.05, "slow.example", 80)
     threading.Timer(0.2, answer_now.set).start()
     assert resolving.within(10.0, "quick.example", 80) == ["127.0.0.1"]
+
+
+_ASKS = """
+import ctypes, socket, struct, sys
+
+libc = ctypes.CDLL(None)
+libc.__res_init()
+libc.__res_state.restype = ctypes.c_void_p
+state = libc.__res_state()  # retrans, retry, options (8 bytes), nscount, nsaddr_list
+print(*struct.unpack("2i", ctypes.string_at(state, 8)), flush=True)
+address = socket.inet_aton("127.0.0.1")
+server = struct.pack("=iH", 1, socket.AF_INET) + struct.pack("!H4sq", int(sys.argv[1]), address, 0)
+ctypes.memmove(state + 16, server, len(server))
+try:
+    socket.getaddrinfo("hooks.example.com", 443, type=socket.SOCK_STREAM)
+except socket.gaierror as error:
+    print(error.errno == socket.EAI_AGAIN)
+"""
+
+
+@pytest.mark.skipif(libc_ver()[0] != "glibc", reason="it is the C library of Lambda that is asked")
+@pytest.mark.parametrize("function", ["webhook", "webhook_due", "merchant"])
+def test_the_system_gives_up_a_name_server_that_hangs_before_a_request_ends(function: str) -> None:
+    options = load(TEMPLATE, LAPTOP).functions[function].environment["RES_OPTIONS"]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as hanging:
+        hanging.bind(("127.0.0.1", 0))
+        told = subprocess.run(
+            [sys.executable, "-c", _ASKS, str(hanging.getsockname()[1])],
+            env={"RES_OPTIONS": options},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+        assert told.split() == ["1", "2", "True"], "one second, twice, and then no answer"
+        hanging.setblocking(False)
+        assert len([hanging.recv(512) for _ in range(4)]) == 4, "for both kinds of addresses"
+        with pytest.raises(BlockingIOError):
+            hanging.recv(512)
 
 
 def test_an_unknown_host_is_recorded() -> None:
