@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,11 +12,13 @@ from standardwebhooks import Webhook
 
 from paywright.ids import typeid
 from paywright.webhooks.deliveries import judge
+from paywright.webhooks.due import BREATH_S
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
 from tests.integration.webhooks.conftest import Merchant, finish
 from tests.receivers import Receiver, status
+from tests.waiting import until
 
 
 def test_a_retry_has_the_same_id_and_a_new_time(merchant: Merchant, receiver: Receiver) -> None:
@@ -34,6 +37,22 @@ def test_a_retry_has_the_same_id_and_a_new_time(merchant: Merchant, receiver: Re
     assert (delivery["last_response_code"], delivery["next_retry_at"]) == (200, None)
     assert [each["status_code"] for each in merchant.attempts()] == [500, 200]
     assert merchant.waiting() == []
+
+
+def test_a_retry_does_not_wait_for_the_next_look(merchant: Merchant, receiver: Receiver) -> None:
+    due = merchant.due()
+    due.step()
+    receiver.replies.append(status(500))
+    merchant.deliver(merchant.message())
+    (waiting,) = merchant.waiting()
+    merchant.clock.advance(seconds=0.8)
+    due._look_at = 0
+    due.step()
+    left_s = (waiting["due_at"] - merchant.clock.now()).total_seconds()
+    assert due._look_at - time.monotonic() <= max(left_s, 0) + BREATH_S
+    until(lambda: not due.step() and len(receiver.received) == 2)
+    finish(due, 5)
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"]
 
 
 def test_delays_grow_and_the_last_attempt_ends_in_the_dead_letters(

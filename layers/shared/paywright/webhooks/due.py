@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -33,7 +34,7 @@ AT_ONCE_EACH = 8
 """Of these, for one endpoint that answers."""
 
 POLL_S = 0.5
-"""How often it looks for what is due; a retry after a second is late by that at most."""
+"""How often it looks for what is due, if it does not know when that is."""
 BREATH_S = 0.02
 """From one look to the next, at least."""
 
@@ -60,6 +61,10 @@ class DueStore(Protocol):
         lease_s: float,
     ) -> list[Due]:
         """What is due."""
+        ...
+
+    def next_due(self, after: datetime) -> datetime | None:
+        """When something is due next after that moment."""
         ...
 
     def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
@@ -116,8 +121,9 @@ class DueDeliveries:
         if time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + BREATH_S
+        looked_at = self._ways.clock.now()
         if not self._begin():
-            self._look_at = time.monotonic() + POLL_S
+            self._look_at = time.monotonic() + self._pause_s(looked_at)
         if time.monotonic() >= self._close_at and not self._store.close():
             self._close_at = time.monotonic() + CLOSE_EVERY_S
         return False
@@ -156,6 +162,13 @@ class DueDeliveries:
             else:
                 self._under_way[delivery.id] = Attempt(delivery, self._ways, self._pool)
         return bool(found)
+
+    def _pause_s(self, looked_at: datetime) -> float:
+        """Until the next is due, so that a retry after a second is not late by half of that."""
+        due_at = self._store.next_due(looked_at)
+        if due_at is None:
+            return POLL_S
+        return min(max((due_at - self._ways.clock.now()).total_seconds(), BREATH_S), POLL_S)
 
     def _record(self) -> None:
         if self._unrecorded:  # perhaps it was, and the answer got lost: the very same once more

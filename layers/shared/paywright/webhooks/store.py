@@ -152,6 +152,12 @@ class PostgresDeliveryStore:
             for row, endpoint in zip(rows, self._endpoints(rows), strict=True)
         ]
 
+    def next_due(self, after: datetime) -> datetime | None:
+        """When something is due next after that moment, whether or not it can be sent then."""
+        (row,) = self._database.all(_QUERIES["next_due"], {"after": after})
+        due_at: datetime | None = row["due_at"]
+        return due_at
+
     def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
         """Keep what came of deliveries, each of another event or endpoint.
 

@@ -271,6 +271,15 @@ SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
            SELECT * FROM outbox AS o WHERE o.id = delivery.event_id
            OFFSET 0) AS fresh ON true; -- the relay has not finished with it
 
+-- name: next_due
+WITH RECURSIVE
+-- include: endpoints_that_wait
+SELECT min(next.due_at) AS due_at
+  FROM waits CROSS JOIN LATERAL (
+       SELECT w.due_at FROM webhook_waiting w
+        WHERE w.endpoint_id = waits.endpoint_id AND w.due_at > %(after)s
+        ORDER BY w.due_at LIMIT 1) AS next;
+
 -- name: close
 -- What waits for an endpoint that is disabled, deleted or not even there. What had failed for good
 -- before it was disabled waits for the dead-letter queue, and goes on waiting.
