@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from paywright.db import Database
-from paywright.ledger.verify import MAX_PROBLEMS, OVERDUE_AFTER, Problem, verify
+from paywright.ledger.verify import MAX_PROBLEMS, Problem, verify
 from tests.integration.ledger_sequencer.conftest import IDS, Ledger, problems_of, sale, what
 
 
@@ -151,7 +151,7 @@ def test_what_waits_too_long_is_a_problem(
     ledger: Ledger, ledger_database: Database, age_limit_passed: bool
 ) -> None:
     posted = ledger.post(sale(100), created_at=datetime(2026, 11, 22, 12, tzinfo=UTC))
-    now = datetime(2026, 11, 22, 12, tzinfo=UTC) + OVERDUE_AFTER
+    now = datetime(2026, 11, 22, 12, 15, tzinfo=UTC)
     if age_limit_passed:
         now += timedelta(seconds=1)
     expected = [("journals", posted, "has waited to be sequenced since 2026-11-22T12:00:00Z")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -141,6 +142,34 @@ def test_a_crash_before_the_processor_ends_as_failed_only_after_a_reversal(
         "SELECT reversed FROM simulator.requests WHERE operation_id = %s", [row[0]]
     ).fetchone()
     assert late == (True,), "a request that still arrives finds itself reversed"
+
+
+def test_a_reversed_request_is_looked_up_again_after_15_minutes_an_hour_and_a_day(
+    api: Api, clock: Later, recovery: Services, owner: psycopg.Connection[Any]
+) -> None:
+    payment_id = api.pay(api.card("4000000000003048"), 500).json["id"]
+    clock.ahead = timedelta(minutes=5)
+    recover_due(recovery)
+
+    def due() -> datetime | None:
+        row = owner.execute(
+            "SELECT due_at FROM pending_operations WHERE transaction_id = %s",
+            [parse_typeid("txn", payment_id)],
+        ).fetchone()
+        return row[0] if row else None
+
+    ((reversed_at,),) = owner.execute(
+        "SELECT reversed_at FROM pending_operations WHERE transaction_id = %s",
+        [parse_typeid("txn", payment_id)],
+    ).fetchall()
+    looked = [reversed_at]
+    while (look := due()) is not None:
+        looked.append(look)
+        clock.ahead += look - clock.now()
+        recover_due(recovery)
+    pauses = [after - before for before, after in pairwise(looked)]
+    assert pauses == [timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24)]
+    assert status(api, payment_id) == ("failed", None)
 
 
 def test_a_pending_capture_keeps_others_out(

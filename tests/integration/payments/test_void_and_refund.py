@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
+from paywright.clock import SystemClock
 from paywright.db.payments import PostgresPayments
 from paywright.ids import parse_typeid
 from paywright.payments.expiry import expire_due
@@ -221,15 +222,36 @@ def test_a_visa_without_its_holder_expires_sooner(api: Api, clock: Later, later:
     assert api.get(f"/v1/payments/{payment_id}").json["status"] == "voided"
 
 
-def test_an_expired_hold_cannot_be_captured_before_it_is_released(
-    api: Api, owner: psycopg.Connection[Any]
+def test_a_hold_lasts_up_to_the_moment_at_which_it_expires(
+    api: Api, owner: psycopg.Connection[Any], later: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    payment_id = hold(api)
-    owner.execute(
-        "UPDATE transactions SET expires_at = now() - interval '1 second' WHERE id = %s",
-        [parse_typeid("txn", payment_id)],
-    )
-    assert code(api.post(f"/v1/payments/{payment_id}/capture")) == (409, "authorization_expired")
+    """Whoever captures and whoever releases go by the same moment."""
+    captured, late = hold(api), hold(api)
+    rows = owner.execute(
+        "SELECT id, expires_at FROM transactions WHERE id = ANY (%s)",
+        [[parse_typeid("txn", each) for each in (captured, late)]],
+    ).fetchall()
+    ends = dict(rows)
+
+    def stand_at(moment: datetime) -> None:
+        monkeypatch.setattr(SystemClock, "now", lambda _: moment)
+
+    def expires_at(payment_id: str) -> datetime:
+        found: datetime = ends[parse_typeid("txn", payment_id)]
+        return found
+
+    def shown(payment_id: str) -> str:
+        return str(api.get(f"/v1/payments/{payment_id}").json["status"])
+
+    stand_at(expires_at(captured) - timedelta(microseconds=1))
+    expire_due(later)
+    assert shown(captured) == "authorized"
+    assert api.post(f"/v1/payments/{captured}/capture").json["status"] == "captured"
+    stand_at(expires_at(late))
+    assert code(api.post(f"/v1/payments/{late}/capture")) == (409, "authorization_expired")
+    assert shown(late) == "authorized"
+    expire_due(later)
+    assert shown(late) == "voided"
 
 
 @pytest.mark.parametrize("operation", ["capture", "void", "refund"])
