@@ -20,7 +20,9 @@ from paywright.clock import SystemClock
 from paywright.fees import FeePlan
 from paywright.fx.current import CurrentRates
 from paywright.fx.rates import Rate, refund_share
+from paywright.fx.tables import RateTable
 from paywright.ids import UuidSource, parse_typeid
+from paywright.ledger.sequencer import Sequencer
 from paywright.ledger.verify import OVERDUE_AFTER, verify
 from paywright.merchants.fees import forget_callers, set_fee_plan
 from paywright.money import Currency, Money
@@ -133,6 +135,33 @@ def test_conversions_round_in_the_proof_as_they_did_when_they_were_made(
     assert {name: shown for name, (shown, _) in made.items()} == {
         name: settled for name, (_, settled) in made.items()
     }
+    assert problems_at(platform, BEFORE) == []
+
+
+def test_a_balance_beyond_a_bigint_is_sequenced_shown_and_proven(
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The largest payments, at the highest rate there can be: each of them fits, their sum not."""
+    now = platform.clock.now()
+    table = RateTable(Currency.of("kwd"), {"irr": Decimal("920000000")}, "test", now)
+    monkeypatch.setattr(CurrentRates, "rate", lambda _, *pair: table.cross(*pair, now))
+    owner.execute("UPDATE merchants SET settlement_currency = 'irr'")
+    card, most = api.card(), 99_999_999_999
+    refunded, *kept = (api.pay(card, most, currency="kwd").json for _ in range(3))
+    for amount in (most // 3, most - most // 3):
+        reply = api.post(f"/v1/payments/{refunded['id']}/refund", {"amount": amount})
+        assert reply.status == 201, reply.text
+    settled = kept[0]["settlement_amount"]
+    available = 2 * settled - 3 * Money(settled, Currency.of("irr")).share(290).amount
+    assert settled < 2**63 < available
+    for _ in range(2):
+        balances = {each["currency"]: each for each in api.get("/v1/balance").json["balances"]}
+        assert balances["irr"]["available"] == available
+        while Sequencer(platform.database, platform.clock).run_once():
+            pass
     assert problems_at(platform, BEFORE) == []
 
 

@@ -94,8 +94,8 @@ def test_orphans_are_found(ledger: Ledger, ledger_database: Database) -> None:
     posted = ledger.post(sale(100))
     ledger.tamper("DELETE FROM ledger_entries WHERE journal_id = %s", posted)
     assert [(problem.row_id, problem.what) for problem in problems_of(ledger_database)] == [
-        (journal_id, "is to be sequenced but does not exist"),
         (posted, "has no entries"),
+        (journal_id, "is to be sequenced but does not exist"),
     ]
 
 
@@ -157,6 +157,21 @@ def test_what_waits_too_long_is_a_problem(
     expected = [("journals", posted, "has waited to be sequenced since 2026-11-22T12:00:00Z")]
     found = verify(ledger_database, now=now).problems
     assert what(found) == (expected if age_limit_passed else [])
+
+
+def test_the_journal_that_holds_up_others_is_named_before_them(
+    ledger: Ledger, ledger_database: Database
+) -> None:
+    posted = [ledger.post(sale(100)) for _ in range(MAX_PROBLEMS + 1)]
+    broken = posted[-1]
+    ledger.tamper(
+        "UPDATE ledger_entries SET amount = amount + 1"
+        " WHERE journal_id = %s AND entry_type = 'debit'",
+        broken,
+    )
+    found = verify(ledger_database, now=datetime.now(UTC) + timedelta(hours=1)).problems
+    assert len(found) == MAX_PROBLEMS
+    assert what(found[:1]) == [("journals", broken, "does not sum to zero")]
 
 
 def test_what_is_of_a_missing_payment_is_found(ledger: Ledger, ledger_database: Database) -> None:
