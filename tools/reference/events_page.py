@@ -55,8 +55,8 @@ curl -s "http://127.0.0.1:3000/v1/events?type=refund.*&limit=5" -H "Authorizatio
 
 An event is written in the transaction of its cause, into the table `outbox`: neither exists without the other. The
 function `relay` puts it on the bus `payment-events` and moves it to the table `events`. The bus's rules bring
-`payment.*`, `refund.*`, `dispute.*`, `payout.*`, `merchant.*` and `webhook_endpoint.*` to the queue
-`webhook-delivery`. While the bus is away events wait, and the relay tries again with growing pauses; one that the bus
+`payment.*`, `refund.*`, `dispute.*`, `payout.*`, `webhook_endpoint.*` and `merchant.webhook_endpoint_disabled` to the
+queue `webhook-delivery`; what people must know goes to `notifications`. While the bus is away events wait, and the relay tries again with growing pauses; one that the bus
 refuses by itself rests, longer each time, and holds up no other.
 
 | metric of `relay` | is |
