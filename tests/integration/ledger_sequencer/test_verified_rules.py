@@ -147,7 +147,7 @@ def test_a_balance_beyond_a_bigint_is_sequenced_shown_and_proven(
     """The largest payments, at the highest rate there can be: each of them fits, their sum not."""
     now = platform.clock.now()
     table = RateTable(Currency.of("kwd"), {"irr": Decimal("920000000")}, "test", now)
-    monkeypatch.setattr(CurrentRates, "rate", lambda _, *pair: table.cross(*pair, now))
+    monkeypatch.setattr(CurrentRates, "rate", lambda _, base, quote: table.cross(base, quote, now))
     owner.execute("UPDATE merchants SET settlement_currency = 'irr'")
     card, most = api.card(), 99_999_999_999
     refunded, *kept = (api.pay(card, most, currency="kwd").json for _ in range(3))
