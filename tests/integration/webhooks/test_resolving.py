@@ -141,7 +141,14 @@ def test_an_unsafe_url_is_not_called(url: str) -> None:
 
 @pytest.mark.parametrize(
     "addresses",
-    [["127.0.0.1"], ["::1"], ["8.8.8.8", "127.0.0.1"], ["::ffff:127.0.0.1"], ["10.0.0.1"]],
+    [
+        ["127.0.0.1"],
+        ["::1"],
+        ["8.8.8.8", "127.0.0.1"],
+        [*["8.8.8.8"] * 4, "127.0.0.1"],
+        ["::ffff:127.0.0.1"],
+        ["10.0.0.1"],
+    ],
 )
 def test_a_name_that_leads_into_a_private_network_is_not_called(
     new_receiver: Callable[..., Receiver], addresses: list[str]

@@ -135,9 +135,8 @@ class Sender:
 
     def _connect(self, target: urls.Target, deadline: Deadline) -> socket.socket:
         found = self._resolver.within(deadline.left_s(), target.host, target.port)
-        addresses = found[:_MAX_ADDRESSES]
-        check_addresses(addresses, allow_loopback=self._allow_loopback)
-        plain = connect_to_one_of(addresses, target.port, deadline)
+        check_addresses(found, allow_loopback=self._allow_loopback)
+        plain = connect_to_one_of(found[:_MAX_ADDRESSES], target.port, deadline)
         if target.scheme == "http":
             return plain
         try:
