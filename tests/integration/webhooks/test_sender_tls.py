@@ -32,11 +32,15 @@ def test_tls_is_verified_for_the_name_and_spoken_to_the_pinned_address(
         timeout_s=20, allow_loopback=True, resolver=lambda *_: ["127.0.0.1"], tls=trusting
     )
     assert sender.post(f"https://hooks.example:{receiver.port}/x", {}, BODY).status == 200
+    assert sender.post(f"https://hooks.example.:{receiver.port}/x", {}, BODY).status == 200
+    assert {each.headers["host"] for each in receiver.received} == {
+        f"hooks.example:{receiver.port}"
+    }
     other = sender.post(f"https://other.example:{receiver.port}/x", {}, BODY)
     assert other.status is None
     assert other.error is not None
     assert other.error.startswith("TLS: Hostname mismatch")
-    assert len(receiver.received) == 1
+    assert len(receiver.received) == 2
 
 
 def test_the_context_of_production_verifies_the_name_as_well(

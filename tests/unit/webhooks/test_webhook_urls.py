@@ -16,7 +16,7 @@ GOOD = [
     ("https://example.com", Target("https", "example.com", 443, "/")),
     ("https://example.com/a/b?c=d&e=%2F", Target("https", "example.com", 443, "/a/b?c=d&e=%2F")),
     ("HTTPS://Example.COM:8443/x", Target("https", "example.com", 8443, "/x")),
-    ("https://hooks_eu.example.co.uk./p", Target("https", "hooks_eu.example.co.uk.", 443, "/p")),
+    ("https://hooks_eu.example.co.uk./p", Target("https", "hooks_eu.example.co.uk", 443, "/p")),
     ("https://xn--bcher-kva.example/", Target("https", "xn--bcher-kva.example", 443, "/")),
     ("https://8.8.8.8/", Target("https", "8.8.8.8", 443, "/")),
     ("https://[2606:4700::1111]:8444/", Target("https", "2606:4700::1111", 8444, "/")),

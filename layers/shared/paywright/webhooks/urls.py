@@ -164,4 +164,4 @@ def _host(host: str, *, bracketed: bool) -> str | _Address:
             return ipaddress.IPv4Address(host)
         except ValueError:
             raise UnsafeUrl("Write the IPv4 address of the webhook URL as four numbers.") from None
-    return host
+    return host.removesuffix(".")  # as certificates and virtual hosts have it (RFC 6066, section 3)
