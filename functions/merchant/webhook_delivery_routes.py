@@ -56,15 +56,15 @@ async def get_webhook_delivery(raw: fastapi.Request, delivery_id: str) -> fastap
 
 @router.get("/v1/webhook_deliveries/{delivery_id}/attempts")
 async def list_webhook_attempts(raw: fastapi.Request, delivery_id: str) -> fastapi.Response:
-    """List the attempts of a webhook delivery, the newest first."""
+    """List the newest hundred attempts of a webhook delivery, the newest first."""
 
     def service(request: Request, caller: Caller, _: RequestContext) -> Answer:
-        attempts = _deliveries().attempts(caller, id_in_path("whd", delivery_id))
+        attempts, has_more = _deliveries().attempts(caller, id_in_path("whd", delivery_id))
         return shown(
             {
                 "object": "list",
                 "url": request.path,
-                "has_more": False,
+                "has_more": has_more,
                 "next_cursor": None,
                 "data": attempts,
             }

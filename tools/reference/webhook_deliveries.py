@@ -66,11 +66,11 @@ class WebhookAttempt(TypedDict):
 
 
 class WebhookAttemptList(TypedDict):
-    """The last hundred attempts of a webhook delivery, the newest first."""
+    """The newest hundred attempts of a webhook delivery, the newest first."""
 
     object: Literal["list"]
     url: Url
-    has_more: Literal[False]
+    has_more: bool
     next_cursor: None
     data: list[WebhookAttempt]
 

@@ -110,6 +110,17 @@ def test_a_delivery_is_shown_with_its_attempts(
     }
 
 
+def test_only_the_newest_attempts_are_shown_which_says_so(
+    merchant: Api, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_ATTEMPTS_SHOWN", 2)
+    for attempts, has_more in ((2, False), (3, True)):
+        path = f"{LIST}/{typeid('whd', deliver(attempts=attempts))}/attempts"
+        listed = merchant.get(path).json
+        assert [each["number"] for each in listed["data"]] == [attempts, attempts - 1]
+        assert listed["has_more"] is has_more
+
+
 def test_deliveries_are_listed_newest_first_and_filtered(
     merchant: Api, deliver: Deliver, owner: psycopg.Connection[Any]
 ) -> None:

@@ -57,15 +57,20 @@ class Deliveries:
             raise NotFound
         return shown_delivery(row)
 
-    def attempts(self, caller: Caller, delivery_id: UUID) -> list[dict[str, Any]]:
-        """The attempts of one, the newest first, a hundred at most; raise NotFound."""
+    def attempts(self, caller: Caller, delivery_id: UUID) -> tuple[list[dict[str, Any]], bool]:
+        """The newest hundred attempts of one, newest first, and whether there are more.
+
+        Raise NotFound.
+        """
         self.find(caller, delivery_id)
-        parameters = _of(caller) | {"id": delivery_id, "limit": MOST_ATTEMPTS_SHOWN}
+        parameters = _of(caller) | {"id": delivery_id, "limit": MOST_ATTEMPTS_SHOWN + 1}
         public_id = typeid("whd", delivery_id)
-        return [
+        rows = self._database.all(_SQL["attempts"], parameters)
+        attempts = [
             _shown_attempt(row, public_id, livemode=caller.livemode)
-            for row in self._database.all(_SQL["attempts"], parameters)
+            for row in rows[:MOST_ATTEMPTS_SHOWN]
         ]
+        return attempts, len(rows) > MOST_ATTEMPTS_SHOWN
 
     def resend(
         self, caller: Caller | Operator, delivery_id: UUID, context: RequestContext
