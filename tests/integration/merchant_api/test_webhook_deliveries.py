@@ -189,6 +189,7 @@ def test_an_endpoint_that_rests_says_so_and_is_tried_when_something_is_sent_agai
 ) -> None:
     endpoint = f"/v1/webhook_endpoints/{endpoint_of(merchant, owner)}"
     waiting_id, failed_id = typeid("whd", deliver("pending")), typeid("whd", deliver("failed"))
+    owner.execute("UPDATE webhook_deliveries SET last_error = 'the endpoint is disabled'")
     now = platform.clock.now()
     until = rfc3339(now + timedelta(seconds=250))
     mine = parse_typeid("mer", merchant.merchant.id)
@@ -215,6 +216,7 @@ def test_an_endpoint_that_rests_says_so_and_is_tried_when_something_is_sent_agai
     assert merchant.get(endpoint).json["resting_until"] is None
     for each in (waiting_id, failed_id):
         assert merchant.get(f"{LIST}/{each}").json["next_attempt_at"] < until
+    assert merchant.get(f"{LIST}/{failed_id}").json["last_error"] is None
 
 
 def test_a_key_sends_again_once(

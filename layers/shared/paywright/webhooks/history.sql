@@ -97,7 +97,7 @@ SELECT EXISTS (SELECT FROM events WHERE merchant_id = %(merchant_id)s AND id = %
 -- name: resend
 WITH delivery AS (
     UPDATE webhook_deliveries
-       SET status = 'pending', tries = 0, turn = turn + 1, next_retry_at = %(now)s
+       SET status = 'pending', tries = 0, turn = turn + 1, next_retry_at = %(now)s, last_error = NULL
      WHERE merchant_id = %(merchant_id)s AND livemode = %(livemode)s AND id = %(id)s
     RETURNING endpoint_id, id, event_id
 ), waiting AS (
@@ -123,7 +123,7 @@ WITH failed AS (
      LIMIT %(limit)s
 ), delivery AS (
     UPDATE webhook_deliveries AS delivery
-       SET status = 'pending', tries = 0, turn = turn + 1, next_retry_at = %(now)s
+       SET status = 'pending', tries = 0, turn = turn + 1, next_retry_at = %(now)s, last_error = NULL
       FROM failed
      WHERE delivery.merchant_id = failed.merchant_id AND delivery.id = failed.id
        AND delivery.status = 'failed'
