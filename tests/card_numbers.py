@@ -20,7 +20,7 @@ import psycopg
 import redis
 from psycopg import sql
 
-from paywright.processors.test_cards import luhn_valid
+from paywright.card_numbers import luhn_valid
 
 # Not inside a longer word or number: of an id's digits, one in ten runs has a right check digit.
 _DIGITS = re.compile(r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.]|-\d)")

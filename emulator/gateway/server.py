@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ _MESSAGES = {
     501: b'{"message":"Not Implemented"}',
     503: b'{"message":"Service Unavailable"}',
 }
+
+# As many digits as a card's number has: whatever they are in a path, they are not for a log.
+_LONG_NUMBER = re.compile(r"[0-9](?:(?:[ +.-]|%20)?[0-9]){11,}")
 
 _log = logging.getLogger(__name__)
 # Ids need to differ, not to be secret; asking the kernel for each would cost a call a request.
@@ -268,7 +272,7 @@ class Gateway:
         request.respond(status, sent, body)
         duration_ms = (time.perf_counter() - exchange.began) * 1000
         target = request.target.decode("latin-1")
-        path = target.partition("?")[0]
+        path = _LONG_NUMBER.sub("…", target.partition("?")[0])
         line = f"{request.peer} {request.method} {path} {status} {len(body)} {duration_ms:.1f} ms"
         if self._access_log is not None:
             line = self._in_its_format(exchange, status, len(body), duration_ms)

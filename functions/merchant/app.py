@@ -16,7 +16,7 @@ import webhook_routes
 from payment_methods import CreatePaymentMethod, details
 from paywright.customers.store import Customers, NewCustomer
 from paywright.errors import CardRefused, ProcessorUnavailable
-from paywright.http.fields import Metadata, RequestModel, ShortText
+from paywright.http.fields import AnyText, Metadata, RequestModel, ShortText
 from paywright.http.messages import Request
 from paywright.merchants.profile import profile
 from paywright.notifications.preferences import ChangeNotifications
@@ -102,7 +102,7 @@ async def get_profile(raw: fastapi.Request) -> fastapi.Response:
 class UpdateMerchant(RequestModel):
     """The body of PATCH /v1/merchants/me: what is left out stays as it is."""
 
-    webhook_url: str | None = Field(default_factory=lambda: None)
+    webhook_url: AnyText | None = Field(default_factory=lambda: None)
     notifications: ChangeNotifications | None = None
 
 

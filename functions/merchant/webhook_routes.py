@@ -9,7 +9,7 @@ from typing import Annotated
 import fastapi
 from pydantic import AfterValidator, Field, StringConstraints
 
-from paywright.http.fields import RequestModel, Text
+from paywright.http.fields import AnyText, RequestModel, Text
 from paywright.http.lists import choice_filter, list_of, page_of
 from paywright.http.messages import Request
 from paywright.payments.models import Answer, Caller, RequestContext
@@ -53,7 +53,7 @@ ApiVersion = Annotated[str, AfterValidator(_known_version)]
 class CreateWebhookEndpoint(RequestModel):
     """The body of POST /v1/webhook_endpoints."""
 
-    url: str
+    url: AnyText
     event_types: EventTypes = Field(default_factory=lambda: ["*"])
     description: Description | None = None
     enabled: bool = True
@@ -64,7 +64,7 @@ class UpdateWebhookEndpoint(RequestModel):
     """The body of PATCH /v1/webhook_endpoints/{id}: what is left out stays as it is."""
 
     # No field has a default: the factories only let it be left out.
-    url: str = Field(default_factory=str)
+    url: AnyText = Field(default_factory=str)
     event_types: EventTypes = Field(default_factory=list)
     description: Description | None = Field(default_factory=lambda: None)
     enabled: bool = Field(default_factory=bool)

@@ -109,6 +109,7 @@ def test_numbers_are_nowhere(poor) -> None:
         play(api, methods, number)
     number = _OTHERS[0]
     json_type = {"Content-Type": "application/json"}
+    api_key = {"Authorization": f"Bearer {api.api_key}"}
     refusals = [
         patiently(api, methods, card_of(_MISTYPED)),
         api.post(methods, card_of(number) | {"surprise": number}),
@@ -125,6 +126,18 @@ def test_numbers_are_nowhere(poor) -> None:
             **json_type,
         ),
         mistake(api, methods, f"number={number}&cvc={_CODE}".encode()),
+    ]
+    refusals += [
+        api.post(methods, {"type": "card", "card": {"number": number, number: "x"}}),
+        api.post(methods, {"type": "card", "card": {"number": number, _CODE: "x"}}),
+        api.post("/v1/payments", order | {"description": f"paid with {number}"}),
+        api.post("/v1/payments", order | {"metadata": {number: "x"}}),
+        api.post("/v1/customers", {"name": number, "external_id": number}),
+        mistake(api, methods, b"{}", **json_type, **{"Idempotency-Key": number}),
+        mistake(api, methods, b"{}", **json_type, **{"User-Agent": f"shop/1.0 ({number})"}),
+        call("GET", f"{api.gateway_url}/v1/payments?{number}={_CODE}&{_CODE}=1", headers=api_key),
+        call("GET", f"{api.gateway_url}/v1/payments?status={number}", headers=api_key),
+        call("GET", f"{api.gateway_url}/v1/{number}/x?{number}={_CODE}", headers=api_key),
     ]
     for answer in refusals:
         assert 400 <= answer.status < 500, answer.body

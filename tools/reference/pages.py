@@ -38,6 +38,17 @@ Act on `type` and `code`; `message` is for people. `param` names the field at fa
 ## Codes
 """
 
+_CARD_NUMBERS: Final = """
+## Card numbers
+
+A card's number goes into a payment method's `card` and nowhere else. Any other text that holds what
+looks like one is refused with 400 `invalid_field`, an `Idempotency-Key` with
+`idempotency_key_invalid`, and neither is repeated: a number by itself, in one piece or in groups,
+that begins as a card network's do, is as long and has the right check digit. Of other numbers of 16
+digits one in forty has; a letter right before it (`A4242…`) says that it is none. Names of fields
+and parameters that are no short words are shown as `…`.
+"""
+
 _GATEWAY: Final = """
 ## Before a request reaches Paywright
 
@@ -112,7 +123,7 @@ def errors_page() -> str:
         for e in found
     )
     table = _table(("code", "status", "type", "message"), rows)
-    return f"{NOTE}\n\n{_ERRORS}\n{table}{_GATEWAY}"
+    return f"{NOTE}\n\n{_ERRORS}\n{table}{_CARD_NUMBERS}{_GATEWAY}"
 
 
 def testing_page() -> str:

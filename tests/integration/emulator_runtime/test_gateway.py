@@ -40,6 +40,17 @@ async def test_hello(logs: LogKeeper, client: httpx.AsyncClient) -> None:
     assert "GET /hello/ann 200" in line.message
 
 
+@pytest.mark.parametrize("number", ["4242424242424242", "4242 4242 4242 4242", "3782-822463-10005"])
+async def test_a_long_number_in_a_path_is_not_logged(
+    number: str, logs: LogKeeper, client: httpx.AsyncClient
+) -> None:
+    async with running(hello_app(), logs) as emulator:
+        await client.get(f"{emulator.gateway_url}/hello/a-{number}-12345678901?{number}")
+        line = await logs.until(lambda line: line.kind is Kind.ACCESS)
+    assert line.fields["path"] == "/hello/a-…"
+    assert "GET /hello/a-… 200" in line.message
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status", "message"),
     [

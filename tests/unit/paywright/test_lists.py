@@ -93,7 +93,7 @@ def test_filters_are_read() -> None:
         ([("status", "OPEN")], "status"),
         ([("customer_id", "txn_01kaqd1e8pe5b9n2w4tq7c3m0x")], "customer_id"),
         ([("surprise", "1")], "surprise"),
-        ([("sür\x00prise", "1")], "s?r\x00prise"),
+        ([("sür\x00prise", "1")], "…"),
     ],
 )
 def test_what_is_wrong_is_named(query: list[tuple[str, str]], param: str) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 from paywright.cache import Away, Cache, expiry
 from paywright.cache.wire import Command
+from paywright.card_numbers import crossed_out
 from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
@@ -178,7 +179,7 @@ class Gate:
             fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),
             trace_id=request.trace_id,
             ip_address=request.source_ip,
-            user_agent=request.headers.get("user-agent", "")[:255] or None,
+            user_agent=crossed_out(request.headers.get("user-agent", ""))[:255] or None,
         )
 
     def _admit_again(

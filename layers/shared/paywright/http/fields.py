@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from paywright.card_numbers import REFUSED, holds_card_number
+
+# PostgreSQL's text takes neither NUL nor lone surrogates; both are legal in JSON.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 def _storable(text: str) -> str:
-    # PostgreSQL's text takes neither NUL nor lone surrogates; both are legal in JSON.
-    if "\x00" in text or any("\ud800" <= char <= "\udfff" for char in text):
+    if _UNSTORABLE.search(text):
         raise ValueError("contains a character that cannot be stored")
+    if holds_card_number(text):
+        raise ValueError(REFUSED)
     return text
 
 
@@ -20,6 +27,8 @@ def _small(metadata: dict[str, str]) -> dict[str, str]:
     return metadata
 
 
+AnyText = Annotated[str, AfterValidator(_storable)]
+"""Text that something else limits the length of."""
 Text = Annotated[str, StringConstraints(max_length=1000), AfterValidator(_storable)]
 ShortText = Annotated[
     str, StringConstraints(min_length=1, max_length=255), AfterValidator(_storable)

@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from paywright.errors import InvalidField, UnknownCurrency
+from paywright.http.messages import shown_name
 from paywright.ids import parse_typeid, typeid, uuid_floor
 from paywright.money import Currency
 
@@ -118,13 +119,13 @@ def parameters_of(query: Iterable[tuple[str, str]], known: Iterable[str]) -> dic
     names = set(known)
     given: dict[str, str] = {}
     for name, text in query:
-        shown = name[:40].encode("ascii", "replace").decode()
         if name not in names:
+            shown = shown_name(name)
             raise InvalidField(
                 f"{shown}: no such parameter; there are {', '.join(sorted(names))}.", param=shown
             )
         if name in given:
-            raise InvalidField(f"{shown}: give it once.", param=shown)
+            raise InvalidField(f"{name}: give it once.", param=name)
         given[name] = text
     return given
 

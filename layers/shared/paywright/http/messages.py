@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticKnownError
 
+from paywright.card_numbers import holds_card_number
 from paywright.errors import (
     AmountOutOfRange,
     BodyTooLarge,
@@ -33,13 +34,12 @@ from paywright.payments.models import Answer, to_json
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
 MAX_BODY_BYTES = 1_000_000
-_LONGEST_NAME = 100
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$")
 # X-Ray's trace id is the same 32 digits, written in two parts.
 _XRAY_ROOT = re.compile(r"\bRoot=1-([0-9a-f]{8})-([0-9a-f]{24})\b")
-_PRINTABLE = re.compile(r"^[\x20-\x7e]{1,255}$")
-
-
+_PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
+# A caller may put anything where a name or an id belongs, a card number as well.
+_NAME = re.compile(r"[A-Za-z_\[\]]{1,40}")
 _KNOWN = re.compile(r"v1|[a-z_]{0,32}|[a-z]{2,3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
@@ -91,16 +91,13 @@ class Request:
             if required:
                 raise IdempotencyKeyMissing
             return None
-        if not _PRINTABLE.match(key):
+        if not _PRINTABLE.fullmatch(key) or holds_card_number(key):
             raise IdempotencyKeyInvalid
         return key
 
     @cached_property
     def shown_path(self) -> str:
-        """The path as it may be written down: whatever is no word and no id of ours is left out.
-
-        A caller may put anything there, a card number as well.
-        """
+        """The path as it may be written down: whatever is no word and no id of ours is left out."""
         return "/".join(part if _KNOWN.fullmatch(part) else "…" for part in self.path.split("/"))
 
     def fingerprint(self, key: bytes) -> bytes:
@@ -145,6 +142,11 @@ class Response:
         return Response(self.status, self.body, {**standard, **self.headers})
 
 
+def shown_name(name: str) -> str:
+    """The name of a field or a parameter as it may be repeated; "…" unless it is a short word."""
+    return name if _NAME.fullmatch(name) else "…"
+
+
 def money_of(amount: int, currency: str, *, param: str = "amount") -> Money:
     """An amount as the API takes it; raise UnknownCurrency or AmountOutOfRange."""
     try:
@@ -170,7 +172,7 @@ def _once(fields: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(fields)
     if len(made) != len(fields):
         times = Counter(name for name, _ in fields)
-        param = _shown(next(name for name in made if times[name] > 1))
+        param = shown_name(next(name for name in made if times[name] > 1))
         raise InvalidField(f"{param}: is given more than once.", param=param)
     return made
 
@@ -186,17 +188,13 @@ def new_request_id() -> str:
 
 def _invalid_field(error: ValidationError) -> InvalidField:
     first = error.errors(include_url=False, include_input=False)[0]
-    param = _shown(".".join(str(part) for part in first["loc"]))
+    # Parts that are no field's name are what the caller called it, or an index.
+    parts = (shown_name(part) if isinstance(part, str) else str(part) for part in first["loc"])
+    param = ".".join(parts)
     if not param:
         return InvalidField("The body must be a JSON object, and the names in it Unicode text.")
     reason = _message(first).removeprefix("Value error, ")
     return InvalidField(f"{param}: {reason}.", param=param)
-
-
-def _shown(name: str) -> str:
-    """A field's name as it is told and kept: a caller's text, with whatever in it, however long."""
-    shown = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown)
 
 
 def _message(details: ErrorDetails) -> str:

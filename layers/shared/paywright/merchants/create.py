@@ -13,6 +13,7 @@ from uuid import UUID
 
 import psycopg
 
+from paywright.card_numbers import REFUSED, holds_card_number
 from paywright.clock import Clock, rfc3339
 from paywright.db.sql import load
 from paywright.errors import InvalidField, MerchantExists, UnknownCurrency
@@ -60,6 +61,9 @@ def create_merchant(
 
     Raise InvalidField, UnknownCurrency, or MerchantExists for an e-mail address that has one.
     """
+    for param, text in (("name", name), ("email", email), ("webhook_url", webhook_url or "")):
+        if holds_card_number(text):
+            raise InvalidField(f"{param}: {REFUSED}.", param=param)
     _check(name, email, rate_limit_per_min, fx_spread_bps)
     try:
         currency = Currency.of(settlement_currency)

@@ -14,7 +14,7 @@ from paywright.clock import Clock
 from paywright.db.connection import Database, Row
 from paywright.db.sql import load
 from paywright.event import EventType, event_text
-from paywright.http.fields import RequestModel
+from paywright.http.fields import AnyText, RequestModel
 from paywright.ids import IdSource, typeid
 from paywright.merchants.create import is_email
 from paywright.notifications.letters import SWITCHABLE, Kind, Recipient
@@ -32,7 +32,7 @@ def _checked(email: str) -> str:
 class ChangeNotifications(RequestModel):
     """What is to change of them: what is left out stays. `email: null` is the merchant's own."""
 
-    email: Annotated[str, AfterValidator(_checked)] | None = None
+    email: Annotated[AnyText, AfterValidator(_checked)] | None = None
     endpoint_disabled: bool | None = None
     dispute_opened: bool | None = None
     settlement_ready: bool | None = None

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection
 from uuid import UUID
 
+from paywright.card_numbers import luhn_valid
 from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.money import Money
@@ -39,7 +40,7 @@ from paywright.processors.memory import (
     new_reference,
     reply_of,
 )
-from paywright.processors.test_cards import brand_of, luhn_valid, scenario_of
+from paywright.processors.test_cards import brand_of, scenario_of
 
 _SQL = load(__file__)
 _SLOW_S = 3.0

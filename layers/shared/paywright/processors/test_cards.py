@@ -57,17 +57,6 @@ def scenario_of(number: str) -> str:
     return SCENARIOS.get(number, "approved")
 
 
-def luhn_valid(number: str) -> bool:
-    """Whether the check digit is right (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for index, char in enumerate(reversed(number)):
-        digit = int(char)
-        if index % 2:
-            digit = digit * 2 - 9 if digit > 4 else digit * 2
-        total += digit
-    return total % 10 == 0
-
-
 def brand_of(number: str) -> str:
     """The card network by the number's first digits (ISO/IEC 7812 issuer ranges)."""
     if number[0] == "4":

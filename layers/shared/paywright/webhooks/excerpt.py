@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
+from paywright.card_numbers import crossed_out
+
 EXCERPT_BYTES = 4096
 
-# As many digits as the shortest card number has, however they are grouped.
-_CARD_LIKE = re.compile(r"[0-9](?:[ -]?[0-9]){11,}")
 # Digits where the excerpt ends: the rest of the number may be what was cut off.
 _CUT_OFF = re.compile(r"[0-9](?:[ -]?[0-9])*[ -]?\Z")
 # PostgreSQL's text takes no NUL, and a terminal acts on the others.
@@ -22,13 +22,8 @@ def excerpt(body: bytes) -> str:
     `EXCERPT_BYTES` bytes as UTF-8.
     """
     text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
-    text = _CARD_LIKE.sub(_crossed_out, _CONTROL.sub(_REPLACEMENT, text))
+    text = crossed_out(_CONTROL.sub(_REPLACEMENT, text))
     encoded = text.encode()
     if len(body) <= EXCERPT_BYTES and len(encoded) <= EXCERPT_BYTES:
         return text
     return _CUT_OFF.sub("", encoded[:EXCERPT_BYTES].decode("utf-8", "ignore"))
-
-
-def _crossed_out(found: re.Match[str]) -> str:
-    digits = found[0].replace(" ", "").replace("-", "")
-    return "*" * (len(digits) - 4) + digits[-4:]

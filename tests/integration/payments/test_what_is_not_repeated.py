@@ -1,0 +1,184 @@
+"""A card's number may stand anywhere in a request: afterwards it is in no answer, row or log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from tests.api import Api, Reply
+from tests.card_numbers import found_in, in_database, in_valkey
+from tests.refusals import refusals
+
+NUMBER = "5200828282828210"
+GROUPED = "5200 8282 8282 8210"
+SENT = (NUMBER, GROUPED)
+CARD = {"number": "4242424242424242", "exp_month": 12, "exp_year": 2034, "cvc": "123"}
+METHOD = {"type": "card", "card": CARD}
+MADE = "/v1/webhook_endpoints"
+
+
+def _unseen(reply: Reply, owner: psycopg.Connection[Any], valkey_url: str, logged: str) -> None:
+    said = f"{reply.text} {reply.headers} {logged}"
+    with redis.Redis.from_url(valkey_url) as client:
+        found = in_database(owner, SENT) | in_valkey(client, SENT) | found_in(said, SENT)
+    assert not {place for place in found if place.endswith("that ends in 8210")}
+
+
+@pytest.mark.parametrize("name", [NUMBER, GROUPED, "073", "a\x00", "x" * 900_000, "é"])
+@pytest.mark.parametrize(
+    ("path", "body", "param"),
+    [
+        ("/v1/payments", lambda name: {name: 1, "amount": 1}, "…"),
+        ("methods", lambda name: {**METHOD, "card": {**CARD, name: "x"}}, "card.…"),
+        ("methods", lambda name: {**METHOD, name: NUMBER}, "…"),
+        ("/v1/customers", lambda name: {"metadata": {name: 5}}, "metadata.…"),
+    ],
+)
+def test_the_name_of_a_field(
+    path: str,
+    body: Callable[[str], dict[str, Any]],
+    param: str,
+    name: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if path == "methods":
+        path = f"/v1/customers/{api.customer()}/payment_methods"
+    content = body(name)
+    if path == "/v1/payments":
+        content |= {"currency": "usd", "payment_method_id": "pm_01kaqd0a3he8t9x5m2w7n4b6qc"}
+    reply = api.post(path, content, key="k")
+    error = reply.json["error"]
+    assert (reply.status, error["code"]) == (400, "invalid_field")
+    assert error["param"].removesuffix(".[key]") == param
+    assert len(reply.text) < 500
+    noted = owner.execute(
+        "SELECT changes->>'param', pg_column_size(changes) FROM audit_log"
+        " WHERE action = 'request_refused' ORDER BY id DESC LIMIT 1"
+    ).fetchone()
+    assert noted is not None
+    assert noted[0] == error["param"]
+    assert noted[1] < 300
+    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize("written", [NUMBER, f"card {GROUPED}!"])
+@pytest.mark.parametrize(
+    ("path", "field", "body"),
+    [
+        ("/v1/payments", "description", lambda text: {"description": text}),
+        ("/v1/payments", "metadata.order", lambda text: {"metadata": {"order": text}}),
+        ("/v1/payments", "metadata.….[key]", lambda text: {"metadata": {text: "order"}}),
+        ("refund", "metadata.order", lambda text: {"metadata": {"order": text}}),
+        ("/v1/customers", "external_id", lambda text: {"external_id": text}),
+        ("/v1/customers", "name", lambda text: {"name": text}),
+        ("/v1/customers", "email", lambda text: {"email": f"{text}@example.com"}),
+        ("/v1/customers", "metadata.order", lambda text: {"metadata": {"order": text}}),
+        (MADE, "description", lambda text: {"url": "https://a.example.com", "description": text}),
+        (MADE, "url", lambda text: {"url": f"https://a.example.com/?card={text}"}),
+        ("/v1/merchants/me", "webhook_url", lambda text: {"webhook_url": f"https://a.b/{text}"}),
+        (
+            "/v1/merchants/me",
+            "notifications.email",
+            lambda text: {"notifications": {"email": f"{text}@example.com"}},
+        ),
+    ],
+)
+def test_what_a_field_says(
+    path: str,
+    field: str,
+    body: Callable[[str], dict[str, Any]],
+    written: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = body(written)
+    if path == "/v1/payments":
+        content |= {"amount": 100, "currency": "usd", "payment_method_id": api.card()}
+    if path == "refund":
+        path = f"/v1/payments/{api.pay(api.card()).json['id']}/refund"
+    change = path == "/v1/merchants/me"
+    reply = api.patch(path, content) if change else api.post(path, content, key="k")
+    error = reply.json["error"]
+    assert (reply.status, error["code"], error["param"]) == (400, "invalid_field", field)
+    assert "the number of a card" in error["message"]
+    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize("path", ["/v1/payments", "/v1/customers", "/v1/fx/quotes"])
+def test_an_idempotency_key(
+    path: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reply = api.post(path, {}, key=f"order {NUMBER}")
+    assert (reply.status, reply.json["error"]["code"]) == (400, "idempotency_key_invalid")
+    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+
+
+def test_the_user_agent(
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agents = {"user-agent": f"shop/1.0 ({NUMBER}; {GROUPED})"}
+    body = {"amount": 100, "currency": "usd", "payment_method_id": api.card()}
+    for number, status in ((100, 201), (-1, 400)):
+        reply = api.post("/v1/payments", body | {"amount": number}, key=f"k{number}", **agents)
+        assert reply.status == status
+        shown = owner.execute("SELECT user_agent FROM audit_log ORDER BY id DESC LIMIT 1")
+        assert shown.fetchone() == ("shop/1.0 (************8210; ************8210)",)
+    assert refusals(owner, api.merchant.id)[-1]["param"] == "amount"
+    logged = "".join(capsys.readouterr())
+    assert not found_in(logged + reply.text, SENT)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [f"{NUMBER}=1", "5200+8282+8282+8210=1", f"limit={NUMBER}", f"status={NUMBER}", "073=1"],
+)
+@pytest.mark.parametrize("path", ["/v1/payments", "/v1/events", "/v1/balance"])
+def test_a_query(
+    path: str,
+    query: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reply = api.get(f"{path}?{query}")
+    assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_field")
+    assert "073" not in reply.text.replace(reply.json["error"]["request_id"], "")
+    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"content-type": NUMBER},
+        {"authorization": f"Bearer {NUMBER}"},
+        {"authorization": NUMBER},
+        {"traceparent": NUMBER},
+        {"x-amzn-trace-id": f"Root={NUMBER}"},
+    ],
+)
+def test_other_headers(
+    headers: dict[str, str],
+    api: Api,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    reply = api.post("/v1/customers", {}, **headers)
+    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))

@@ -1,0 +1,125 @@
+"""Texts that hold a card's number are told from those that only hold many digits."""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+import pytest
+
+from paywright.card_numbers import crossed_out, holds_card_number, luhn_valid
+from paywright.errors import IdempotencyKeyInvalid, InvalidField
+from paywright.http.lists import parameters_of
+from paywright.http.messages import Request, shown_name
+from paywright.ids import typeid
+from paywright.processors.test_cards import SCENARIOS
+
+CARD = "4242424242424242"
+OTHERS = (
+    "5555555555554444",
+    "2223003122003222",
+    "378282246310005",
+    "30569309025904",
+    "36227206271667",
+    "6011111111111117",
+    "6555900000604105",
+    "3566002020360505",
+    "6205500000000000004",
+    "6759649826438453",
+)
+
+
+def test_every_test_card_is_a_card() -> None:
+    for number in (*SCENARIOS, *OTHERS):
+        assert luhn_valid(number), number
+        assert holds_card_number(number), number
+        assert not holds_card_number(number[:-1] + str((int(number[-1]) + 1) % 10))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"card {CARD}, thanks",
+        f"card:{CARD}.",
+        f"order_{CARD}",
+        f"cart-{CARD}-2",
+        f"no. {CARD}",
+        f'{{"number":"{CARD}"}}',
+        "4242 4242 4242 4242",
+        "4242-4242-4242-4242",
+        "4242.4242.4242.4242",
+        "4242  4242\n4242\u00a04242",
+        "exp 12 34: 4242 4242 4242 4242",
+        "3782 822463 10005",
+        "3056 930902 5904",
+        "6205 5000 0000 0000 004",
+        f"1234567890123456 and {CARD}",
+    ],
+)
+def test_a_card_number_is_found(text: str) -> None:
+    assert holds_card_number(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "4242424242424241",
+        "1764098412345000",  # microseconds
+        "4006381333931",  # an article's number
+        f"A{CARD}",
+        f"{CARD}a",
+        f"0.{CARD}",
+        f"9{CARD}1",
+        "+49 30 1234567 +49 30 7654321",
+        "DE89 3704 0044 0532 0130 00",
+        "RF18 5390 0754 7034",
+        "2026-11-26 05:29:33.123456 2026-11-26",
+        "1111 2222 3333 4444",
+    ],
+)
+def test_other_digits_are_none(text: str) -> None:
+    assert not holds_card_number(text)
+
+
+def test_ids_are_none() -> None:
+    numbers = random.Random(7)
+    for _ in range(20_000):
+        made = uuid.UUID(int=numbers.getrandbits(128), version=4)
+        for text in (str(made), made.hex, typeid("txn", made)):
+            assert not holds_card_number(text), text
+
+
+def test_what_may_be_a_card_number_is_crossed_out() -> None:
+    agent = f"shop/1.0 (+{CARD}; 4242 4242 4242 4242) 20100101"
+    assert crossed_out(agent) == "shop/1.0 (+************4242; ************4242) 20100101"
+
+
+@pytest.mark.parametrize("key", [CARD, f"order {CARD}", "a" * 256, "a\n", "\x7f"])
+def test_keys_that_are_none(key: str) -> None:
+    request = Request("POST", "/", {"idempotency-key": key}, b"", "r", None)
+    with pytest.raises(IdempotencyKeyInvalid):
+        request.idempotency_key(required=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("amount", "amount"),
+        ("paymentMethodId", "paymentMethodId"),
+        ("created[now]", "created[now]"),
+        (CARD, "…"),
+        ("073", "…"),
+        ("a\x00", "…"),
+        ("a" * 41, "…"),
+        ("é", "…"),
+        ("a\n", "…"),
+        ("", "…"),
+    ],
+)
+def test_names_are_repeated_where_they_are_words(name: str, shown: str) -> None:
+    assert shown_name(name) == shown
+    with pytest.raises(InvalidField) as caught:
+        parameters_of([(name, "")], ["known"])
+    assert caught.value.param == shown
+    assert caught.value.message == f"{shown}: no such parameter; there are known."
