@@ -8,8 +8,11 @@ from typing import Any
 import psycopg
 import pytest
 
+from paywright.wiring import Platform
 from tests.api import Api
-from tests.refusals import refusals, refused
+from tests.refusals import contents, refusals, refused
+
+_OTHER = '{"amount":1,"currency":"usd","payment_method_id":"pm_01kaqd0a3he8t9x5m2w7n4b6qc"}'
 
 
 def held(api: Api) -> str:
@@ -109,3 +112,66 @@ def test_refused_payments(
 def test_what_a_path_holds_is_not_written_down(api: Api, owner: psycopg.Connection[Any]) -> None:
     api.post("/v1/payments/4242424242424242/capture", {})
     assert refusals(owner, api.merchant.id)[-1]["request"] == "POST /v1/payments/…/capture"
+
+
+@pytest.mark.parametrize("seen_before", [0, 2])
+@pytest.mark.parametrize(
+    ("body", "headers", "code"),
+    [
+        ("{}", {"idempotency-key": ""}, "idempotency_key_missing"),
+        ("{}", {"idempotency-key": "x" * 256}, "idempotency_key_invalid"),
+        ("{", {}, "malformed_json"),
+        ("{}", {"content-type": "text/plain"}, "content_type_not_json"),
+        ('{"a":"' + "x" * 1_000_000 + '"}', {}, "body_too_large"),
+        ("{}", {}, "invalid_field"),
+        (_OTHER, {"idempotency-key": "used"}, "idempotency_key_reused"),
+    ],
+)
+def test_what_is_refused_before_anything_is_looked_at(
+    body: str,
+    headers: dict[str, str],
+    code: str,
+    seen_before: int,
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+) -> None:
+    good = {"amount": 100, "currency": "usd", "payment_method_id": api.card()}
+    assert api.post("/v1/payments", good, key="used").status == 201
+    if not seen_before:
+        platform.cache.send(("FLUSHDB",))
+    before = contents(owner)
+    reply = api.post("/v1/payments", body, **{"idempotency-key": "k", **headers})
+    assert reply.json["error"]["code"] == code
+    assert contents(owner) == before
+    noted = [{"request": row["request"], "code": row["code"]} for row in _noted(owner, api)]
+    assert noted == [{"request": "POST /v1/payments", "code": code}]
+
+
+def test_an_operation_that_is_in_another_ones_way(api: Api, owner: psycopg.Connection[Any]) -> None:
+    pending = api.pay(api.card("4000000000003006")).json["id"]
+    reply = api.post(f"/v1/payments/{pending}/capture")
+    assert reply.json["error"]["code"] == "operation_in_progress"
+    assert [row["code"] for row in refusals(owner, pending)] == ["operation_in_progress"]
+
+
+def test_refusals_are_noted_within_the_limit(
+    new_merchant: Any, platform: Platform, owner: psycopg.Connection[Any]
+) -> None:
+    api = Api(new_merchant(rate_limit_per_min=3))
+    replies = [api.post("/v1/payments", "{", key="k") for _ in range(5)]
+    assert [reply.status for reply in replies] == [400, 400, 400, 429, 429]
+    assert len(_noted(owner, api)) == 3
+
+
+def test_what_nobody_sent_or_only_read_is_not_noted(
+    api: Api, owner: psycopg.Connection[Any]
+) -> None:
+    before = owner.execute("SELECT count(*) FROM audit_log").fetchone()
+    assert api.post("/v1/payments", {}, key="k", authorization="Bearer sk_test_x").status == 401
+    assert api.get("/v1/payments?surprise=1").status == 400
+    assert owner.execute("SELECT count(*) FROM audit_log").fetchone() == before
+
+
+def _noted(owner: psycopg.Connection[Any], api: Api) -> list[dict[str, str]]:
+    return refusals(owner, api.merchant.id)

@@ -14,6 +14,7 @@ from paywright.http.messages import Request
 from paywright.merchants.create import NewMerchant
 from paywright.payments.models import Answer, Caller
 from paywright.wiring import Platform
+from tests.api import Api
 
 
 def _request(merchant: NewMerchant, key: str | None) -> Request:
@@ -63,6 +64,35 @@ def test_a_revoked_key_is_refused_at_once(
         _serve(platform, _request(merchant, "d"))
     with pytest.raises(ApiKeyInvalid):
         _serve(platform, _request(merchant, None))
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ("UPDATE api_keys SET revoked_at = now()", (401, "api_key_invalid")),
+        ("UPDATE merchants SET status = 'suspended'", (403, "merchant_not_active")),
+        ("UPDATE merchants SET status = 'closed'", (403, "merchant_not_active")),
+        (
+            "UPDATE api_keys SET revoked_at = now(); UPDATE merchants SET status = 'closed'",
+            (401, "api_key_invalid"),
+        ),
+    ],
+)
+def test_whatever_writes_finds_out_and_is_believed(
+    change: str, outcome: tuple[int, str], api: Api, owner: psycopg.Connection[Any]
+) -> None:
+    held = api.pay(api.card(), capture=False).json["id"]
+    api.get("/v1/merchants/me")
+    owner.execute(change.encode())
+    try:
+        seen = [
+            api.post(f"/v1/payments/{held}/capture", {}, key="k"),
+            api.get("/v1/merchants/me"),
+            api.post(f"/v1/payments/{held}/capture", {}, key="k"),
+        ]
+    finally:
+        owner.execute("UPDATE merchants SET status = 'active'")
+    assert [(reply.status, reply.json["error"]["code"]) for reply in seen] == [outcome] * 3
 
 
 def test_a_change_is_seen_at_once_and_no_lock_is_left(

@@ -9,6 +9,8 @@ import psycopg
 import pytest
 import redis
 
+from paywright.errors import InvalidField
+from paywright.ids import parse_typeid
 from tests.api import Api, Reply
 from tests.card_numbers import found_in, in_database, in_valkey
 from tests.refusals import refusals
@@ -60,7 +62,8 @@ def test_the_name_of_a_field(
     assert len(reply.text) < 500
     noted = owner.execute(
         "SELECT changes->>'param', pg_column_size(changes) FROM audit_log"
-        " WHERE action = 'request_refused' ORDER BY id DESC LIMIT 1"
+        " WHERE action = 'request_refused' AND merchant_id = %s ORDER BY id DESC LIMIT 1",
+        [parse_typeid("mer", api.merchant.id)],
     ).fetchone()
     assert noted is not None
     assert noted[0] == error["param"]
@@ -137,7 +140,10 @@ def test_the_user_agent(
     for number, status in ((100, 201), (-1, 400)):
         reply = api.post("/v1/payments", body | {"amount": number}, key=f"k{number}", **agents)
         assert reply.status == status
-        shown = owner.execute("SELECT user_agent FROM audit_log ORDER BY id DESC LIMIT 1")
+        shown = owner.execute(
+            "SELECT user_agent FROM audit_log WHERE merchant_id = %s ORDER BY id DESC LIMIT 1",
+            [parse_typeid("mer", api.merchant.id)],
+        )
         assert shown.fetchone() == ("shop/1.0 (************8210; ************8210)",)
     assert refusals(owner, api.merchant.id)[-1]["param"] == "amount"
     logged = "".join(capsys.readouterr())
@@ -182,3 +188,16 @@ def test_other_headers(
 ) -> None:
     reply = api.post("/v1/customers", {}, **headers)
     _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+
+
+@pytest.mark.parametrize("field", ["name", "email", "webhook_url"])
+def test_a_new_merchant(field: str, new_merchant: Callable[..., Any]) -> None:
+    written = {
+        "name": NUMBER,
+        "email": f"{NUMBER}@a.example",
+        "webhook_url": f"https://a.b/{NUMBER}",
+    }
+    with pytest.raises(InvalidField) as caught:
+        new_merchant(**{field: written[field]})
+    assert caught.value.param == field
+    assert NUMBER not in caught.value.message

@@ -26,6 +26,7 @@ from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
     IdempotencyKeyInProgress,
+    MerchantNotActive,
     PaywrightError,
     RateLimited,
 )
@@ -64,11 +65,11 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A request that may go on, or whose answer is known already."""
+    """A request that may go on, or whose key Valkey knows what it stands for."""
 
     context: RequestContext
     quota: Quota
-    answer: Answer | None = None
+    stored: StoredKey | None = None
     lock_token: str | None = None
 
 
@@ -138,49 +139,82 @@ class Gate:
     ) -> Response:
         """Let a request in, have it served, and see it out whatever comes of it."""
         writes = request.method != "GET"
-        caller, admission = self._let_in(request, key_required=key_required)
-        answer = admission.answer
-        if answer is None:
-            try:
-                answer = service(caller, admission.context)
-            except PaywrightError as refusal:
-                if writes:
-                    self._refusals.note(request, caller, admission.context, refusal)
-                raise
-            finally:
-                if writes:
-                    self.finish(caller, admission, answer)
+        digest = key_digest(request)
+        caller, admission, wrong = self._let_in(request, digest, key_required=key_required)
+        context, answer = admission.context, None
+        try:
+            if wrong is not None:
+                raise wrong
+            if admission.stored is not None:
+                answer = replay(admission.stored, context)
+            else:
+                answer = self._served(service, caller, context, digest)
+        except PaywrightError as refusal:
+            if writes:
+                self._refusals.note(request, caller, context, refusal)
+            raise
+        finally:
+            if writes and admission.stored is None:
+                self.finish(caller, admission, answer)
         return Response.of(answer, admission.quota.headers())
 
-    def _let_in(self, request: Request, *, key_required: bool) -> tuple[Caller, Admission]:
-        """Authenticate and admit: in one round trip whoever was here before, else in two."""
-        digest = key_digest(request)
+    def _served(
+        self,
+        service: Callable[[Caller, RequestContext], Answer],
+        caller: Caller,
+        context: RequestContext,
+        digest: bytes,
+    ) -> Answer:
+        """The service's answer. Where it finds that the caller may act no more, say why."""
+        try:
+            return service(caller, context)
+        except MerchantNotActive:
+            # What is cached of the caller is not so any more: the key was revoked, or it is the
+            # merchant. The database tells, and nothing is cached from here on.
+            self._callers.forget(digest)
+            self._callers.find(digest)
+            raise
+
+    def _let_in(
+        self, request: Request, digest: bytes, *, key_required: bool
+    ) -> tuple[Caller, Admission, PaywrightError | None]:
+        """Authenticate and admit: in one round trip whoever was here before, else in two.
+
+        Whose key it is comes before what is wrong with the request, which counts against the
+        limit like any other; its error comes along.
+        """
         # One token for both ways: whichever took the lock, it is given back at the end.
         token = _new_token()
-        known = self._callers.remembered(digest)
-        context = None
+        known, asked = self._callers.remembered(digest), None
         if known is not None:
-            with suppress(PaywrightError):  # whose key it is comes before what is wrong with it
-                context = self._context(request, key_required=key_required)
-        if known is not None and context is not None:
-            admission = self._admit_again(digest, known, context, token)
+            asked = self._context(request, key_required=key_required)
+            admission = self._admit_again(digest, known, asked[0], token)
             if admission is not None:
-                return known.caller, admission
+                return known.caller, admission, asked[1]
         caller = self._callers.find(digest)
-        context = context or self._context(request, key_required=key_required)
-        return caller, self._admit(caller, context, token)
+        context, wrong = asked or self._context(request, key_required=key_required)
+        return caller, self._admit(caller, context, token), wrong
 
-    def _context(self, request: Request, *, key_required: bool) -> RequestContext:
-        """What is known of a request; raise its idempotency key's own errors."""
-        takes_key = request.method == "POST"
-        key = request.idempotency_key(required=key_required) if takes_key else None
-        return RequestContext(
+    def _context(
+        self, request: Request, *, key_required: bool
+    ) -> tuple[RequestContext, PaywrightError | None]:
+        """What is known of a request, and what is wrong with its idempotency key or its body."""
+        key, fingerprint, wrong = None, b"", None
+        if request.method == "POST":
+            try:
+                key = request.idempotency_key(required=key_required)
+                if key is not None:
+                    fingerprint = request.fingerprint(self._fingerprint_key)
+            except PaywrightError as error:
+                key, wrong = None, error
+        context = RequestContext(
             idempotency_key=key,
-            fingerprint=b"" if key is None else request.fingerprint(self._fingerprint_key),
+            fingerprint=fingerprint,
             trace_id=request.trace_id,
             ip_address=request.source_ip,
             user_agent=crossed_out(request.headers.get("user-agent", ""))[:255] or None,
         )
+        return context, wrong
 
     def _admit_again(
         self, digest: bytes, known: Remembered, context: RequestContext, token: str
@@ -281,7 +315,7 @@ def _admitted(asked: _Asked, context: RequestContext, reply: list[Any]) -> Admis
         raise RateLimited(retry_after_s=quota.reset_s, headers=quota.headers())
     if state == b"answered":
         stored = _stored_from_json(rest[0].partition(b" ")[2])
-        return Admission(context, quota, answer=replay(stored, context))
+        return Admission(context, quota, stored=stored)
     if state == b"locked":
         raise IdempotencyKeyInProgress(retry_after_s=1)
     return Admission(context, quota, lock_token=_needed(asked.token, context))

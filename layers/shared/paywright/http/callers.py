@@ -1,7 +1,9 @@
 """Who an API key belongs to: found in Valkey, else in PostgreSQL, and remembered as text.
 
 What is remembered is never gone by alone: whoever uses it asks Valkey in the same breath whether
-it still says the same (`Callers.confirms`). So a key that is revoked is refused at once.
+it still says the same (`Callers.confirms`). Whoever writes anything asks the database as well,
+with the write itself, and has forgotten what is not so any more (`Callers.forget`): a key that was
+revoked changes nothing from then on. It may still read until then, for five minutes of business.
 """
 
 from __future__ import annotations
@@ -71,6 +73,12 @@ class Callers:
             value = expiry.until(_to_json(caller), now, ttl_ms=_TTL_MS)
             self._cache.set(cache_key, value, ttl_ms=_TTL_MS)
         return caller
+
+    def forget(self, digest: bytes) -> None:
+        """Have the database asked again: something has changed that is known of a caller."""
+        self._remembered.pop(digest, None)
+        with suppress(Away):  # what is cached lapses by itself
+            self._cache.send(("DEL", self.cache_key(digest)))
 
     def _stored(self, digest: bytes) -> Caller:
         row = self._database.one(_SQL["find_caller"], {"key_hash": digest})

@@ -1,7 +1,7 @@
 """Refused requests in the audit log: who asked for what, and what was said.
 
-Only what a merchant has to look into is noted: requests that are to be sent again as they are, and
-those that nobody is known to have sent, are not.
+Only what a merchant has to look into is noted, once let in: neither who comes too often, nor a
+request that is only too early for its own key's answer, nor what fails on our side.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ import psycopg
 
 from paywright.clock import Clock
 from paywright.db import Database, load
-from paywright.errors import PaymentMethodDeclined, PaywrightError, ServiceUnavailable
+from paywright.errors import (
+    IdempotencyKeyInProgress,
+    PaymentMethodDeclined,
+    PaywrightError,
+    ServiceUnavailable,
+)
 from paywright.http.messages import Request
 from paywright.ids import IdSource, parse_typeid, typeid
 from paywright.payments.models import Caller, RequestContext, to_json
@@ -27,6 +32,8 @@ _ENTITIES = {
     "re": "refund",
     "whe": "webhook_endpoint",
 }
+# A decline has its operation's row.
+_NOT_NOTED = (IdempotencyKeyInProgress, PaymentMethodDeclined)
 _ID = re.compile(r"/((txn|cus|fxq|re|whe)_[0-9a-z]{26})(?:/|$)")
 
 
@@ -42,10 +49,8 @@ class Refusals:
         self, request: Request, caller: Caller, context: RequestContext, refusal: PaywrightError
     ) -> None:
         """Write one row, unless the request is only early or came while something is away."""
-        if type(refusal).status >= 500 or refusal.retry_after_s is not None:
+        if type(refusal).status >= 500 or isinstance(refusal, _NOT_NOTED):
             return
-        if isinstance(refusal, PaymentMethodDeclined):
-            return  # its operation has a row of its own
         entity_type, entity_id = _entity(request, caller)
         said = {"request": f"{request.method} {request.shown_path}", "code": refusal.code}
         if refusal.param is not None:
