@@ -123,7 +123,11 @@ class Merchant:
 
     def prefer(self, **wanted: Any) -> Any:
         """Change preferences as a request does; what the audit row tells."""
-        caller = Caller(self.id, IDS.new(), False, Currency.of("usd"), None, ())
+        key = self.owner.execute(
+            "SELECT id FROM api_keys WHERE merchant_id = %s", [self.id]
+        ).fetchone()
+        assert key is not None
+        caller = Caller(self.id, key[0], False, Currency.of("usd"), None, ())
         preferences.change(
             self.database,
             caller,

@@ -13,6 +13,7 @@ from pydantic import AfterValidator
 from paywright.clock import Clock
 from paywright.db.connection import Database, Row
 from paywright.db.sql import load
+from paywright.errors import MerchantNotActive
 from paywright.event import EventType, event_text
 from paywright.http.fields import AnyText, RequestModel
 from paywright.ids import IdSource, typeid
@@ -57,12 +58,15 @@ def change(
     """Change preferences, with an audit row that tells all but the address.
 
     Where e-mails go elsewhere from now on, the address of until now is told.
+    Raise MerchantNotActive for a caller that may act no more.
     """
     changes_email = "email" in wanted.model_fields_set
     now = clock.now()
     with database.transaction() as connection:
-        before = connection.execute(_SQL["lock"], {"merchant_id": caller.merchant_id}).fetchone()
-        assert before is not None, "an API key belongs to a merchant"
+        mine = {"merchant_id": caller.merchant_id, "api_key_id": caller.api_key_id}
+        before = connection.execute(_SQL["lock"], mine).fetchone()
+        if before is None:
+            raise MerchantNotActive
         off, changes = _switched(set(before["notifications_off"]), wanted)
         connection.execute(
             _SQL["change"],

@@ -1,8 +1,10 @@
 -- name: lock
 SELECT notifications_off, sequence, email_encrypted AS own_encrypted,
        coalesce(notification_email_encrypted, email_encrypted) AS present_encrypted
-  FROM merchants
- WHERE id = %(merchant_id)s
+  FROM merchants m
+ WHERE id = %(merchant_id)s AND status = 'active'
+   AND EXISTS (SELECT FROM api_keys k
+                WHERE k.merchant_id = m.id AND k.id = %(api_key_id)s AND k.revoked_at IS NULL)
    FOR NO KEY UPDATE;
 
 -- name: decrypt
