@@ -11,13 +11,18 @@ from datetime import timedelta
 from typing import Any
 
 from paywright.payments.completion import KEY_LIFETIME
-from paywright.payments.recovery import LOOK_AGAIN_AFTER
 from tests.api import Reply
 
 LIFETIME = timedelta(days=7)
 _LATER = timedelta(hours=1)
 # Timeouts and a margin of a minute: time passes in steps that are longer.
 _FOUND_OUT = timedelta(minutes=2)
+# After a reversal it is looked for 15 minutes later, an hour after that, and a day after that.
+_LOOKED_FOR = (
+    timedelta(minutes=15),
+    timedelta(hours=1, minutes=15),
+    timedelta(hours=25, minutes=15),
+)
 
 CARDS = {
     "approved": "4242424242424242",
@@ -68,7 +73,7 @@ class Undecided:
     due: timedelta
     amount: int = 0
     final: bool = True
-    looks: int = 0
+    reversed_at: timedelta | None = None
 
 
 @dataclass
@@ -230,10 +235,13 @@ class Payment:
                 self._look(self.undecided, now)
 
     def _look(self, undecided: Undecided, now: timedelta) -> None:
-        if self.card == "lost" and undecided.looks < len(LOOK_AGAIN_AFTER):
-            undecided.due = now + LOOK_AGAIN_AFTER[undecided.looks]
-            undecided.looks += 1
-            return
+        if self.card == "lost":
+            if undecided.reversed_at is None:
+                undecided.reversed_at = now
+            looks = [undecided.reversed_at + after for after in _LOOKED_FOR]
+            if now < looks[-1]:
+                undecided.due = next(look for look in looks if look > now)
+                return
         self.undecided = None
         undecided.said.decided(now)
         self.operations[undecided.kind, "pending"] -= 1
