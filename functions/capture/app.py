@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from paywright.errors import NotFound
-from paywright.http.fields import RequestModel
+from paywright.http.fields import PartAmount, RequestModel
 from paywright.http.function import ApiFunction
 from paywright.http.messages import Request, Response, check_amount
 from paywright.ids import parse_typeid
@@ -21,7 +21,7 @@ class CapturePayment(RequestModel):
     `final` releases the rest of the hold. Only a payment that is captured in parts can keep it.
     """
 
-    amount: int | None = None
+    amount: PartAmount = None
     final: bool | None = None
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from paywright.errors import NotFound
-from paywright.http.fields import Metadata, RequestModel
+from paywright.http.fields import Metadata, PartAmount, RequestModel
 from paywright.http.function import ApiFunction
 from paywright.http.messages import Request, Response, check_amount
 from paywright.ids import parse_typeid
@@ -21,7 +21,7 @@ handler = ApiFunction()
 class RefundPayment(RequestModel):
     """The body of the request; without an amount all that is left is refunded."""
 
-    amount: int | None = None
+    amount: PartAmount = None
     reason: Literal["duplicate", "fraudulent", "requested_by_customer"] | None = None
     metadata: Metadata = Field(default_factory=dict)
 

@@ -54,8 +54,9 @@ _GATEWAY: Final = """
 
 What API Gateway refuses by itself has its own form, `{"message": "…"}`: an unknown route (404),
 more than 10 MB (413), more requests a second than the whole API allows (429), no answer within
-30 s or no free function (503). A 503 leaves open what happened: repeat it with the same
-`Idempotency-Key`.
+30 s, or more requests at once than a function's reserved concurrency lets through (503:
+`{"message": "Service Unavailable"}`, without a `code`). A 503 leaves open what happened: repeat it
+with the same `Idempotency-Key`, which charges once whatever became of the first try.
 """
 
 _TESTING: Final = """\
@@ -72,9 +73,10 @@ month is over, with `expired_card`.
 
 Where no answer came in time the payment is `pending`, with `pending_reason` `processor_unknown`:
 nobody knows yet. The platform asks the processor until it does, and an event tells. Where a request
-never arrived that takes a day: it is reversed first, lest it still come. `paywright clock advance`
-makes the day pass. These cards open no circuit breaker: that is for a processor that is silent
-whatever the card (`SimulatorFailureRate`, below).
+never arrived that takes a day: it is reversed first, lest it still come. To have the day pass, type
+`paywright clock advance 5m`, and `paywright clock advance 26h` once it is reversed, a few seconds
+later: the day counts from there. These cards open no circuit breaker: that is for a processor that
+is silent whatever the card (`SimulatorFailureRate`, below).
 
 The processor keeps books of its own. It refuses what goes beyond them with `amount_exceeds_hold`,
 `amount_exceeds_captured`, `already_captured`, `already_voided`, `not_captured`,

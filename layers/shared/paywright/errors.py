@@ -100,7 +100,7 @@ class IdempotencyKeyInProgress(PaywrightError):
 
 
 class ApiKeyMissing(PaywrightError):
-    """Send your API key as `Authorization: Bearer sk_…`."""
+    """Send your API key as `Authorization: Bearer sk_…`; Basic authentication is not taken."""
 
     status, code, type = 401, "api_key_missing", "authentication_error"
 

@@ -46,6 +46,8 @@ def refunded(api: Api) -> str:
         (held, "capture", {"amount": 0}, 400, "amount_out_of_range"),
         (held, "capture", {"amount": -1}, 400, "amount_out_of_range"),
         (held, "capture", {"amount": 10.5}, 400, "invalid_field"),
+        (held, "capture", {"amount": None}, 400, "invalid_field"),
+        (captured, "refund", {"amount": None}, 400, "invalid_field"),
         (held, "capture", {"currency": "jpy"}, 400, "invalid_field"),
         (held, "capture", {"final": False}, 400, "invalid_field"),
         (held, "capture", {"amount": 400, "final": False}, 400, "invalid_field"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from cli.clock import duration
 from paywright.db.payments import PostgresPayments
 from paywright.ids import parse_typeid
 from paywright.payments.recovery import LOOK_AGAIN_AFTER, recover_due
@@ -169,6 +172,18 @@ def test_a_reversed_request_is_looked_up_again_after_15_minutes_an_hour_and_a_da
         recover_due(recovery)
     pauses = [after - before for before, after in pairwise(looked)]
     assert pauses == [timedelta(minutes=15), timedelta(hours=1), timedelta(hours=24)]
+    assert status(api, payment_id) == ("failed", None)
+
+
+def test_a_day_passes_as_the_page_shows(api: Api, clock: Later, recovery: Services) -> None:
+    page = (Path(__file__).parents[3] / "docs/testing.md").read_text()
+    steps = [duration(step) for step in re.findall(r"`paywright clock advance (\w+)`", page)]
+    assert len(steps) == 2
+    payment_id = api.pay(api.card("4000000000003048"), 500).json["id"]
+    for step in steps:
+        assert status(api, payment_id) == ("pending", "processor_unknown")
+        clock.ahead += step
+        recover_due(recovery)
     assert status(api, payment_id) == ("failed", None)
 
 

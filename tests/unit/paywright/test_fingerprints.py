@@ -35,6 +35,8 @@ def test_a_body_may_be_written_in_another_way(body: str) -> None:
         _BODY.replace('"amount":100,', ""),
         "{}",
         "",
+        "null",
+        "[]",
     ],
 )
 def test_a_body_that_says_something_else_is_another_request(body: str) -> None:
@@ -44,3 +46,8 @@ def test_a_body_that_says_something_else_is_another_request(body: str) -> None:
 def test_so_is_another_path_or_method() -> None:
     assert fingerprint(path="/v1/customers") != fingerprint()
     assert fingerprint(method="PUT") != fingerprint()
+
+
+def test_no_body_says_what_an_empty_object_does() -> None:
+    assert fingerprint("") == fingerprint("{}") == fingerprint(" { } ")
+    assert len({fingerprint(body) for body in ("", "null", "[]", '{"a":null}')}) == 4

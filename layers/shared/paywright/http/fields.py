@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, WithJsonSchema
 
 from paywright.card_numbers import REFUSED, holds_card_number
 
@@ -38,6 +38,18 @@ _MetadataKey = Annotated[
 ]
 _MetadataValue = Annotated[str, StringConstraints(max_length=500), AfterValidator(_storable)]
 Metadata = Annotated[dict[_MetadataKey, _MetadataValue], AfterValidator(_small)]
+
+
+def _given(amount: int | None) -> int:
+    if amount is None:
+        raise ValueError("give an amount, or leave it out for all there is")
+    return amount
+
+
+PartAmount = Annotated[
+    int | None, AfterValidator(_given), WithJsonSchema({"type": "integer"}, mode="validation")
+]
+"""An amount that is everything where it is left out: null, which is neither, is refused."""
 
 
 class RequestModel(BaseModel):

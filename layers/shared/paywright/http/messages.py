@@ -101,12 +101,12 @@ class Request:
         return "/".join(part if _KNOWN.fullmatch(part) else "…" for part in self.path.split("/"))
 
     def fingerprint(self, key: bytes) -> bytes:
-        """HMAC-SHA256 over method, path and the canonical JSON body.
+        """HMAC-SHA256 over method, path and the canonical JSON body; none is as good as `{}`.
 
         It is stored, and a body may be a card: whoever tried all numbers against a digest without
         a key would find it.
         """
-        canonical = _canonical(self.document if self.body else None)
+        canonical = _canonical(self.document if self.body else {})
         return hmac.digest(key, f"{self.method} {self.path}\n{canonical}".encode(), "sha256")
 
 
