@@ -54,6 +54,15 @@ class Paywright:
             timeout=_COMMAND_TIMEOUT_S,
         )
 
+    def up(self, *more: str) -> str:
+        """Start the system as tests want it, whose pace is not one merchant's usual one.
+
+        Returns what it printed.
+        """
+        done = self.run("up", "--detach", "--param=RateLimitPerMin=100000", *more)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def json(self, *arguments: str) -> dict[str, str]:
         """Run it with --json; what it printed."""
         done = self.run(*arguments, "--json")
@@ -97,7 +106,5 @@ def new_home() -> Iterator[Callable[[], Paywright]]:
 def paywright(new_home) -> Paywright:
     """The running system that end-to-end tests share; it stays up whatever they do."""
     made: Paywright = new_home()
-    # Tests are not one merchant's usual pace.
-    done = made.run("up", "--detach", "--param=RateLimitPerMin=100000")
-    assert done.returncode == 0, done.stderr
+    made.up()
     return made

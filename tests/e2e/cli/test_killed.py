@@ -88,8 +88,7 @@ def test_after_the_supervisor_is_killed_a_new_up_finds_every_payment(paywright):
     assert state.supervisor.send(signal.SIGKILL)
     assert state.supervisor.wait_gone(PATIENCE_S)
     assert paywright.run("status").returncode == 1
-    done = paywright.run("up", "--detach")
-    assert done.returncode == 0, done.stderr
+    paywright.up()
     assert not [process for process in family if process.alive()]
     assert paywright.api.get(f"/v1/payments/{payment['id']}").body["status"] == "captured"
 

@@ -21,9 +21,7 @@ pytestmark = pytest.mark.xdist_group("moved_clock")
 def moved(new_home):
     """A system of these tests' own: no clock goes back."""
     made = new_home()
-    more = ("--param=RateLimitPerMin=100000", "--param=ProcessorTimeoutS=1")
-    done = made.run("up", "--detach", *more)
-    assert done.returncode == 0, done.stderr
+    made.up("--param=ProcessorTimeoutS=1")
     yield made
     assert made.run("down").returncode == 0
 
@@ -245,8 +243,7 @@ def test_a_clock_that_got_lost_is_put_where_it_was(moved, receiver: Receiver):
     made = datetime.fromisoformat(endpoint["created_at"])
     assert moved.run("down").returncode == 0
     moved.home.clock_file.unlink()
-    up = moved.run("up", "--detach", "--param=RateLimitPerMin=100000")
-    assert "behind what the database has seen, and was moved there" in up.stdout
+    assert "behind what the database has seen, and was moved there" in moved.up()
     assert business_now(moved) >= made
     pay(moved)
     until(lambda: receiver.received, "the webhook of a payment")
@@ -257,8 +254,7 @@ def test_the_clock_survives_a_restart_and_is_wiped_by_reset(moved):
     assert "ahead of this machine's" in moved.run("status").stdout
     assert "nightly" in names(moved)
     assert moved.run("down").returncode == 0
-    up = moved.run("up", "--detach", "--param=RateLimitPerMin=100000")
-    assert "ahead, until `paywright reset`" in up.stdout
+    assert "ahead, until `paywright reset`" in moved.up()
     assert moved.json("clock", "show")["offset_s"] == offset
     assert pay(moved).body["created_at"][:10] == f"{business_now(moved).astimezone(UTC):%Y-%m-%d}"
     assert moved.run("down").returncode == 0
