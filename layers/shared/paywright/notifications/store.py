@@ -26,8 +26,9 @@ MOST_A_DAY = 10
 
 An address that a merchant chooses may be a stranger's, and what is mailed about can be brought
 about again and again. Each kind counts by itself, so that none keeps another from being told.
+A day's first ones go, whether SES takes them at once or later, and count whether it has or not.
 """
-_TOO_MUCH = f"{MOST_A_DAY} of this kind were mailed on this day"
+_TOO_MUCH = f"{MOST_A_DAY} of this kind came up before it on this day"
 
 
 class PostgresNotifications:

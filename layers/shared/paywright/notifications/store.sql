@@ -6,15 +6,18 @@ t.merchant_id = %(merchant_id)s AND t.kind = %(kind)s AND t.recipient = %(recipi
 
 -- name: claim
 -- One mail for each event, kind and recipient: who gets the row sends it. A row that its claimant has
--- left undecided, because it died, is taken over once its time is up. Two claims at one moment do not
--- see each other: the day's limit may be passed by as many as there are senders.
+-- left undecided, because it died, is taken over once its time is up. A day's first go, in whatever
+-- order they are claimed: a row that was there before counts those older than itself, sent or not yet.
+-- Two new rows at one moment do not see each other: the limit may be passed by as many as there are
+-- senders. One that failed counts too: SES may have sent it all the same.
 WITH before AS (
     SELECT status, created_at, address_encrypted
       FROM notifications
      WHERE merchant_id = %(merchant_id)s AND event_id = %(event_id)s AND kind = %(kind)s
        AND recipient = %(recipient)s
 ), day AS (
-    SELECT date_trunc('day', coalesce((SELECT created_at FROM before), %(now)s), 'UTC') AS begins
+    SELECT date_trunc('day', coalesce(came_up, %(now)s), 'UTC') AS begins, came_up
+      FROM (SELECT (SELECT created_at FROM before) AS came_up) AS mine
 ), merchant AS (
     SELECT id,
            CASE %(recipient)s
@@ -26,7 +29,9 @@ WITH before AS (
                AND (%(kind)s = ANY (notifications_off)
                     OR (%(is_told_to_own)s AND notification_email_encrypted IS NULL)) AS is_off,
            (SELECT count(*) FROM (SELECT FROM notifications t, day
-                                   WHERE t.status IN ('sending', 'sent') AND
+                                   WHERE t.status IN ('waiting', 'sending', 'sent', 'failed')
+                                     AND (day.came_up IS NULL OR (t.created_at, t.event_id)
+                                          < (day.came_up, %(event_id)s)) AND
 -- include: those_of_the_day
                                    LIMIT %(most)s) AS told) >= %(most)s AS is_too_much
       FROM merchants
