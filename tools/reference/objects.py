@@ -201,8 +201,8 @@ class Notifications(TypedDict):
     email: Annotated[
         str | None,
         Field(
-            description="Where they go; null is the merchant's own address. When it changes, the "
-            "former one is mailed."
+            description="Where they go; null is the merchant's own address, also where that one "
+            "was set. When it changes, the former one is mailed."
         ),
     ]
     endpoint_disabled: Annotated[

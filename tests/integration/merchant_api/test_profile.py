@@ -34,6 +34,8 @@ def test_notifications_are_all_on_and_each_can_be_changed(api: Api) -> None:
     assert again == ALL_ON | {"email": "ops@example.org"}
     assert patch(api, {"notifications": {"email": None}}).json["notifications"] == ALL_ON
     assert patch(api, {}).json["notifications"] == ALL_ON
+    own = api.get("/v1/merchants/me").json["email"]
+    assert patch(api, {"notifications": {"email": own}}).json["notifications"] == ALL_ON
 
 
 @pytest.mark.parametrize(

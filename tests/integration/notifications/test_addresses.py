@@ -114,6 +114,16 @@ def test_a_new_key_is_told_to_the_merchants_own_address_whatever_it_prefers(
     assert sorted(row[0] for row in merchant.rows()) == [*["sent"] * 3, "unwanted", "waiting"]
 
 
+def test_the_own_address_as_the_chosen_one_gets_no_mail_twice(merchant: Merchant) -> None:
+    merchant.prefer(email=merchant.email)
+    (stored,) = merchant.owner.execute(
+        "SELECT notification_email_encrypted FROM merchants WHERE id = %s", [merchant.id]
+    ).fetchall()
+    assert stored == (None,)
+    assert merchant.notify(merchant.message("api_key_created")) == [None]
+    assert subjects(merchant) == [KEY_CREATED]
+
+
 def test_an_address_that_ses_refuses_keeps_no_new_key_from_the_own_one(merchant: Merchant) -> None:
     class Particular(Refusing):
         def send(self, address: str, letter: Any) -> Outcome:

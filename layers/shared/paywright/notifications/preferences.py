@@ -67,6 +67,7 @@ def change(
         before = connection.execute(_SQL["lock"], mine).fetchone()
         if before is None:
             raise MerchantNotActive
+        email = _chosen(connection, before, wanted.email, pii_key)
         off, changes = _switched(set(before["notifications_off"]), wanted)
         connection.execute(
             _SQL["change"],
@@ -74,7 +75,7 @@ def change(
                 "merchant_id": caller.merchant_id,
                 "notifications_off": sorted(off),
                 "changes_email": changes_email,
-                "email": wanted.email,
+                "email": email,
                 "pii_key": pii_key,
                 "audit_id": ids.new(),
                 "actor_id": typeid("key", caller.api_key_id),
@@ -85,9 +86,18 @@ def change(
                 "now": now,
             },
         )
-        if changes_email and _is_another(connection, before, wanted.email, pii_key):
+        if changes_email and _is_another(connection, before, email, pii_key):
             told = _told_to_former(ids.new(), before, caller, now) | {"trace_id": context.trace_id}
             connection.execute(_SQL["tell_former"], told)
+
+
+def _chosen(
+    connection: psycopg.Connection[Row], before: Row, wanted: str | None, pii_key: str
+) -> str | None:
+    """The address to keep; None for the own one: kept as another, it would be mailed twice."""
+    if wanted is None or wanted == _decrypted(connection, before["own_encrypted"], pii_key):
+        return None
+    return wanted
 
 
 def _is_another(
