@@ -26,6 +26,7 @@ from paywright.events.objects import (
     id_pattern,
 )
 from paywright.ledger.balances import MERCHANT_ACCOUNTS
+from paywright.notifications.store import MOST_A_DAY
 
 __all__ = [
     "CurrencyCode",
@@ -211,7 +212,11 @@ class Notifications(TypedDict):
     dispute_opened: bool
     settlement_ready: bool
     api_key_created: Annotated[
-        bool, Field(description="The merchant's own address is told in any case.")
+        bool,
+        Field(
+            description="Whatever this says, the merchant's own address is told: of a day's first "
+            f"{MOST_A_DAY} keys."
+        ),
     ]
 
 

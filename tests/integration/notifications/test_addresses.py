@@ -14,6 +14,7 @@ from paywright.ids import typeid
 from paywright.notifications.mailer import Outcome
 from paywright.notifications.notify import DELAYS_S, UNREADABLE
 from paywright.notifications.store import MOST_A_DAY
+from paywright.webhooks.message import Event
 from tests.conformance.events.contract import check
 from tests.integration.notifications.conftest import Merchant, Refusing
 from tests.platform import PII_KEY
@@ -121,6 +122,21 @@ def test_the_own_address_as_the_chosen_one_gets_no_mail_twice(merchant: Merchant
     ).fetchall()
     assert stored == (None,)
     assert merchant.notify(merchant.message("api_key_created")) == [None]
+    assert subjects(merchant) == [KEY_CREATED]
+
+
+def test_a_key_that_was_told_before_mails_had_recipients_is_told_to_the_own_address_once_more(
+    merchant: Merchant,
+) -> None:
+    """As docs/deploy.md has it of the migration: its rows are of mails to the chosen address."""
+    (message,) = merchant.events()
+    assert isinstance(message.event, Event)
+    merchant.owner.execute(
+        "INSERT INTO notifications (merchant_id, event_id, kind, status, attempts, claimed_until,"
+        " created_at) VALUES (%s, %s, 'api_key_created', 'sent', 1, now(), now())",
+        [merchant.id, message.event.id],
+    )
+    assert merchant.notify(message, message) == [None, None]
     assert subjects(merchant) == [KEY_CREATED]
 
 
