@@ -2,14 +2,15 @@
 
 Writers of journals only insert, and never wait for each other; the order is made here, by one
 writer, in batches. Taking journals off the list and appending them to the chain is one transaction.
-A batch is of all merchants, and one of them whose journals cannot be sequenced holds up no other.
+A batch is of all merchants, and a journal that cannot be sequenced holds up no other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 from uuid import UUID
 
@@ -25,21 +26,35 @@ from paywright.ledger.chain import (
     EntryRow,
     JournalRow,
     Link,
+    OutOfBalance,
     append,
 )
-from paywright.observability import tell_trouble
+from paywright.observability import get_logger
 
 BATCH = 500
 POLL_S = 1.0
 AGAIN_AFTER = timedelta(minutes=1)
-"""How long a merchant is left aside whose journals could not be sequenced."""
+"""How long a journal that failed is left aside, and until a trouble of all is told anew."""
 
+_MOST_ASIDE = 2_000
+_ALIKE = 3
+"""So many journals that fail alike, and none that does not, are a trouble of the sequencer."""
+
+_NAMED = 10
 _TROUBLE = (
-    "A merchant's journals cannot be sequenced. Balances stay exact, and it is tried again in a "
+    "Journals of a merchant cannot be sequenced. Balances stay exact, and it is tried again in a "
     "minute. Look at the cause below, and at what `paywright ledger verify` says of that merchant"
 )
+_TROUBLE_OF_ALL = (
+    "Journals fail alike, whosever they are, and none can be sequenced. Balances stay exact, and "
+    "it is tried on. Look at the cause below: a right or a partition may be missing"
+)
+_PIECEWISE = "Journals could not be sequenced together, and in smaller batches they were"
 
 _QUERIES = db.load(__file__)
+
+_Listed = tuple[UUID, UUID]
+"""A row of the list: merchant and journal."""
 
 
 class Sequencer:
@@ -49,55 +64,115 @@ class Sequencer:
         self._database = database
         self._clock = clock
         self._batch = batch
-        self._aside: dict[UUID, datetime] = {}  # merchants, and until when
+        self._aside: dict[_Listed, datetime] = {}  # and until when
+        self._quiet_until: datetime | None = None
 
     def run_once(self) -> bool:
         """Sequence one batch; are there more journals to be taken at once?
 
-        When another sequencer is at work, there is nothing for this one to do. Where the batch
-        cannot be written it is tried merchant by merchant; who fails then is told as an error and
-        left aside for `AGAIN_AFTER`. Raise `db.Lost` when the database is away: nothing is taken.
+        When another sequencer is at work, there is nothing for this one to do. A batch that cannot
+        be written is halved until what fails is a single journal: that is told as an error and left
+        aside for `AGAIN_AFTER`. Raise `db.Lost` when the database is away: nothing is taken.
         """
         now = self._clock.now()
         self._aside = {each: until for each, until in self._aside.items() if until > now}
         try:
-            return self._sequence(self._batch) == self._batch
+            return self._sequence() == self._batch
         except db.Lost:
             raise
-        except Exception:  # noqa: S110 - whatever it is, it is told with whose journals it is
-            pass
-        return self._merchant_by_merchant()
+        except Exception as error:
+            return self._piece_by_piece(error, now)
 
-    def _merchant_by_merchant(self) -> bool:
-        values = {"limit": self._batch, "aside": list(self._aside)}
-        found = self._database.all(_QUERIES["batch"], values)
-        for row in found:
-            merchant_id = row["merchant_id"]
+    def _piece_by_piece(self, cause: Exception, now: datetime) -> bool:
+        found = self._database.all(_QUERIES["batch"], self._first())
+        batch = [(row["merchant_id"], row["journal_id"]) for row in found]
+        pieces = _pieces(batch)
+        sequenced, failed = 0, dict[_Listed, Exception]()
+        while pieces and (sequenced or not _are_alike(failed.values())):
+            piece = pieces.pop()
             try:
-                self._sequence(row["journals"], merchant_id)
+                sequenced += self._sequence(piece)
             except db.Lost:
                 raise
             except Exception as error:
-                self._aside[merchant_id] = self._clock.now() + AGAIN_AFTER
-                tell_trouble(_TROUBLE, merchant_id, error)
-        taken: int = sum(row["journals"] for row in found)
-        return taken == self._batch
+                middle = len(piece) // 2
+                if middle == 0:
+                    failed[piece[0]] = error
+                else:
+                    pieces += [piece[middle:], piece[:middle]]
+        aside = list(failed)[: _MOST_ASIDE - len(self._aside)]
+        self._aside |= dict.fromkeys(aside, now + AGAIN_AFTER)
+        is_of_all = not sequenced and _are_alike(failed.values())
+        if is_of_all:
+            self._tell_of_all(cause, now)
+        else:
+            _tell(cause, failed)
+        return len(batch) == self._batch and not is_of_all and bool(sequenced or aside)
 
-    def _sequence(self, limit: int, merchant_id: UUID | None = None) -> int:
-        """Sequence so many of one merchant or of all that are not aside; how many there were."""
+    def _tell_of_all(self, cause: Exception, now: datetime) -> None:
+        if self._quiet_until is None or now >= self._quiet_until:
+            self._quiet_until = now + AGAIN_AFTER
+            get_logger().error(_TROUBLE_OF_ALL, exc_info=cause)
+
+    def _first(self) -> dict[str, Any]:
+        return {
+            "limit": self._batch,
+            "aside_merchants": [merchant_id for merchant_id, _ in self._aside],
+            "aside_journals": [journal_id for _, journal_id in self._aside],
+        }
+
+    def _sequence(self, these: Sequence[_Listed] | None = None) -> int:
+        """Sequence these, or the first that are not aside; how many there were."""
+        if these is None:
+            take, values = "take", self._first()
+        else:
+            take = "take_these"
+            merchant_ids, journal_ids = map(list, zip(*these, strict=True))
+            values = {"merchant_ids": merchant_ids, "journal_ids": journal_ids}
         with self._database.transaction() as connection:
             alone = connection.execute(_QUERIES["lock"]).fetchone()
             if alone is None or not alone["alone"]:
                 return 0
-            values = {"limit": limit, "merchant_id": merchant_id, "aside": list(self._aside)}
-            rows = connection.execute(_QUERIES["take"], values).fetchall()
-            journals = list(journals_of(rows))
+            journals = list(journals_of(connection.execute(_QUERIES[take], values).fetchall()))
             if not journals:
                 return 0
             chains, accounts, last = _heads(connection, journals)
             links = append(journals, chains, accounts, moment_after(last, self._clock.now()))
             _write(connection, links)
         return len(journals)
+
+
+def _pieces(batch: Sequence[_Listed]) -> list[Sequence[_Listed]]:
+    """What to try of a batch that failed, the last of the list first.
+
+    Single journals of its beginning, middle and end show at once whether any can be sequenced.
+    """
+    probes = sorted({0, len(batch) // 2, len(batch) - 1}) if batch else []
+    between = pairwise([-1, *probes, len(batch)])
+    rest = [batch[before + 1 : after] for before, after in between]
+    return [piece for piece in reversed(rest) if piece] + [[batch[at]] for at in reversed(probes)]
+
+
+def _are_alike(errors: Collection[Exception]) -> bool:
+    """Have enough failed in the same way, and in one that is not a journal's own?"""
+    kinds = Counter(type(error) for error in errors if not isinstance(error, OutOfBalance))
+    return any(count >= _ALIKE for count in kinds.values())
+
+
+def _tell(cause: Exception, failed: Mapping[_Listed, Exception]) -> None:
+    """Tell whose journals failed, each merchant once; and of a batch where it had another cause."""
+    by_merchant: dict[UUID, list[UUID]] = {}
+    for merchant_id, journal_id in failed:
+        by_merchant.setdefault(merchant_id, []).append(journal_id)
+    for merchant_id, journal_ids in by_merchant.items():
+        named = [str(journal_id) for journal_id in journal_ids[:_NAMED]]
+        get_logger().error(
+            _TROUBLE,
+            extra={"subject": str(merchant_id), "journals": len(journal_ids), "first": named},
+            exc_info=failed[merchant_id, journal_ids[0]],
+        )
+    if type(cause) not in map(type, failed.values()):
+        get_logger().warning(_PIECEWISE, exc_info=cause)
 
 
 def moment_after(last: datetime | None, now: datetime) -> datetime:

@@ -4,18 +4,7 @@
 SELECT alone, CASE WHEN alone THEN pg_advisory_xact_lock(hashtext('ledger moment')) END
   FROM (SELECT pg_try_advisory_xact_lock(hashtext('ledger sequencer')) AS alone OFFSET 0) AS first;
 
--- name: take
--- The subqueries keep to the indexes, whatever the planner knows of a young database's sizes.
-WITH taken AS (
-    DELETE FROM ledger_unsequenced
-     WHERE (merchant_id, journal_id) IN (
-           SELECT merchant_id, journal_id FROM ledger_unsequenced
-            WHERE merchant_id <> ALL (%(aside)s::uuid[])
-              AND (%(merchant_id)s::uuid IS NULL OR merchant_id = %(merchant_id)s)
-            ORDER BY journal_id
-            LIMIT %(limit)s)
-    RETURNING merchant_id, journal_id
-)
+-- fragment: entries
 SELECT taken.merchant_id, taken.journal_id,
        journal.livemode AS journal_livemode,
        journal.transaction_id AS journal_transaction_id,
@@ -36,14 +25,39 @@ SELECT taken.merchant_id, taken.journal_id,
        OFFSET 0) AS entry ON true
  ORDER BY taken.journal_id, taken.merchant_id, entry.id;
 
+-- fragment: first
+-- The oldest so many that are not left aside.
+SELECT merchant_id, journal_id
+  FROM ledger_unsequenced
+ WHERE (journal_id, merchant_id) NOT IN (
+       SELECT * FROM unnest(%(aside_journals)s::uuid[], %(aside_merchants)s::uuid[]))
+ ORDER BY journal_id
+ LIMIT %(limit)s
+
+-- name: take
+-- The subqueries keep to the indexes, whatever the planner knows of a young database's sizes.
+WITH taken AS (
+    DELETE FROM ledger_unsequenced
+     WHERE (merchant_id, journal_id) IN (
+-- include: first
+)
+    RETURNING merchant_id, journal_id
+)
+-- include: entries
+
 -- name: batch
--- Whose journals `take` takes, and how many of each.
-SELECT merchant_id, count(*) AS journals
-  FROM (SELECT merchant_id FROM ledger_unsequenced
-         WHERE merchant_id <> ALL (%(aside)s::uuid[])
-         ORDER BY journal_id
-         LIMIT %(limit)s) AS first
- GROUP BY merchant_id;
+-- What `take` takes.
+-- include: first
+;
+
+-- name: take_these
+WITH taken AS (
+    DELETE FROM ledger_unsequenced
+     WHERE (journal_id, merchant_id) IN (
+           SELECT * FROM unnest(%(journal_ids)s::uuid[], %(merchant_ids)s::uuid[]))
+    RETURNING merchant_id, journal_id
+)
+-- include: entries
 
 -- name: chain_heads
 SELECT wanted.merchant_id, wanted.livemode, head.position, head.row_hash, head.sequenced_at
