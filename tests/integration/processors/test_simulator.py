@@ -320,6 +320,10 @@ def test_latency_is_waited_for_after_the_decision(
     assert silent.type is Unknown, "no card asked for that"
     assert slept == [0.1], "no longer than there is time"
     assert isinstance(late.lookup(operation), Approved)
+    for number in ("4000000000003006", "4000000000003022"):
+        with pytest.raises(Unknown) as silent:
+            sale(late, 100, number)
+        assert silent.type is Unknown, "it gives no answer to other cards either"
     with pytest.raises(ScriptedSilence):
         hold(new_simulator(timeout_s=3.0), 100, "4000000000003022")
 
