@@ -54,10 +54,33 @@ def test_every_test_card_is_a_card() -> None:
         "3056 930902 5904",
         "6205 5000 0000 0000 004",
         f"1234567890123456 and {CARD}",
+        "4242 4242 4242 4242 12/27",
+        "4242 4242 4242 4242 123",
+        "4242-4242-4242-4242 12/27 123",
+        "4242-4242-4242-4242-123",
+        "5555 5555 5555 4444 12",
+        "exp 2027 4242 4242 4242 4242",
+        "exp 2027-4242-4242-4242-4242",
+        "1227 4242 4242 4242 4242 1227 123",
+        "12.4242.4242.4242.4242",
+        "2027 3782 822463 10005 1234",
+        "2027 6205 5000 0000 0000 004",
+        "AT61 1904 3002 3457 3201, 4242 4242 4242 4242",
+        "2304 4242 4242 4242 4242",
+        "2223 0031 2200 3222",
     ],
 )
 def test_a_card_number_is_found(text: str) -> None:
     assert holds_card_number(text)
+
+
+@pytest.mark.parametrize("gap", [" ", "-", ".", "  ", "\u00a0"])
+def test_what_is_written_beside_a_card_does_not_hide_it(gap: str) -> None:
+    number = gap.join(["4000", "0000", "0000", "0002"])
+    for beside in ("1", "12", "123", "1234", "12/27", "12 27", "2027", "1227 123", "5/2027"):
+        assert holds_card_number(f"{number}{gap}{beside}"), beside
+        assert holds_card_number(f"{beside}{gap}{number}"), beside
+        assert holds_card_number(f"{beside}{gap}{number}{gap}{beside}"), beside
 
 
 @pytest.mark.parametrize(
@@ -76,10 +99,48 @@ def test_a_card_number_is_found(text: str) -> None:
         "RF18 5390 0754 7034",
         "2026-11-26 05:29:33.123456 2026-11-26",
         "1111 2222 3333 4444",
+        "4242 4242 4242 4241 12/27",
+        "2019 2020 2021 2022 2023 2024 2025 2026 2027",
     ],
 )
 def test_other_digits_are_none(text: str) -> None:
     assert not holds_card_number(text)
+
+
+def test_no_time_with_a_number_behind_is_one() -> None:
+    for last in range(10_000):
+        assert not holds_card_number(f"261126153000{last:04d}")
+    # The first seconds, minutes, hours, days and months that there are not.
+    for begin in ("261126153060", "261126156000", "261126240000", "261132000000", "261300000000"):
+        assert any(holds_card_number(f"{begin}{last:04d}") for last in range(10)), begin
+
+
+@pytest.mark.parametrize(
+    "shape", ["AT 4", "SK 5", "PL 6", "HU 6", "DE 4 2", "CH 4 1", "IL 4 3", "IT"]
+)
+def test_no_iban_in_groups_is_one(shape: str) -> None:
+    numbers = random.Random(7)
+    country, *lengths = shape.split()
+    for _ in range(2000):
+        groups = ["X054"] if country == "IT" else []
+        groups += [f"{numbers.randrange(10_000):04d}" for _ in range(int((lengths or ["4"])[0]))]
+        groups += ["7" * int(rest) for rest in (lengths or ["4", "3"])[1:]]
+        for gap in (" ", "\u00a0"):
+            text = gap.join([f"{country}61", *groups])
+            assert not holds_card_number(f"IBAN: {text}."), text
+
+
+def test_a_lot_of_digits_takes_no_time() -> None:
+    """A pattern that looks at the rest of the text from each digit on would take hours."""
+    for shape in (
+        "4",
+        "4242 4242 4242 4243 ",
+        "4 ",
+        "AA11 1234 ",
+        "6205 5000 0000 0001 004 ",
+        "-1",
+    ):
+        assert not holds_card_number(shape * (1_000_000 // len(shape)))
 
 
 def test_ids_are_none() -> None:
@@ -93,6 +154,24 @@ def test_ids_are_none() -> None:
 def test_what_may_be_a_card_number_is_crossed_out() -> None:
     agent = f"shop/1.0 (+{CARD}; 4242 4242 4242 4242) 20100101"
     assert crossed_out(agent) == "shop/1.0 (+************4242; ************4242) 20100101"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("4242 4242 4242 4242 123", "*******************"),
+        ("4242-4242-4242-4242 12/27", "******************/27"),
+        ("4242424242424242 123", "*******************"),
+        ("2027 4242 4242 4242 4242", "********************"),
+        ("3782 822463 10005 1234", "*******************"),
+        ("3782 822463 10005", "***********0005"),
+        ("4242.4242.4242.4242", "************4242"),
+        ("4242  4242\n4242\u00a04242", "************4242"),
+        ("Chrome/120.0.6099.130 10.1.2.3", "Chrome/120.0.6099.130 10.1.2.3"),
+    ],
+)
+def test_what_is_crossed_out_shows_no_security_code(text: str, shown: str) -> None:
+    assert crossed_out(text) == shown
 
 
 @pytest.mark.parametrize("key", [CARD, f"order {CARD}", "a" * 256, "a\n", "\x7f"])
