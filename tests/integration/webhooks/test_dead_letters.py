@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from paywright.ids import typeid
-from paywright.webhooks.deliveries import Endpoint, Outcome
+from paywright.webhooks.deliveries import Hang, Outcome
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.queue import DeadLetter, DeadLetters
@@ -125,7 +125,7 @@ def test_what_was_delivered_or_sent_again_meanwhile_is_no_dead_letter(
     merchant: Merchant, receiver: Receiver, meanwhile: str
 ) -> None:
     class Overtaken(PostgresDeliveryStore):
-        def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+        def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
             super().record(outcomes, hanging)
             merchant.owner.execute("UPDATE webhook_deliveries SET status = %s", [meanwhile])
 

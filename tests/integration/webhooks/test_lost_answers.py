@@ -12,7 +12,7 @@ import pytest
 
 from paywright import db
 from paywright.webhooks.deliver import deliver_batch
-from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, judge
+from paywright.webhooks.deliveries import Delivery, Hang, Outcome, judge
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import event_of
 from paywright.webhooks.sender import Answer
@@ -28,7 +28,7 @@ class Forgetful(PostgresDeliveryStore):
 
     loses = False
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         super().record(outcomes, hanging)
         if self.loses:
             raise db.Lost

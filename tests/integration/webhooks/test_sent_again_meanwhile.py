@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from paywright.db import Database
-from paywright.ids import UuidSource
+from paywright.ids import UuidSource, typeid
 from paywright.payments.models import Operator, RequestContext
 from paywright.webhooks.history import Deliveries
 from paywright.webhooks.retries import MAX_ATTEMPTS
@@ -19,8 +20,8 @@ _LIMIT_S = 60.0
 
 
 def send_again(merchant: Merchant, database: Database) -> None:
-    """Its one delivery, as an operator does."""
-    (delivery,) = merchant.deliveries()
+    """Its last delivery, as an operator does."""
+    delivery = merchant.deliveries()[-1]
     Deliveries(database, merchant.clock, UuidSource(merchant.clock)).resend(
         Operator("Grace", merchant.id, livemode=False),
         delivery["id"],
@@ -67,3 +68,47 @@ def test_what_is_sent_again_during_an_attempt_is_sent_after_it_with_all_its_atte
     assert (delivery["status"], delivery["tries"], delivery["attempts"]) == ("delivered", 1, 3)
     assert len(receiver.received) == 3
     assert merchant.waiting() == []
+
+
+@pytest.mark.parametrize("is_test", [False, True], ids=["sent again", "test event"])
+def test_what_began_before_somebody_asked_for_more_does_not_make_that_wait(
+    merchant: Merchant,
+    receiver: Receiver,
+    app_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    is_test: bool,
+) -> None:
+    monkeypatch.setattr("paywright.webhooks.due.PATIENCE_S", 0.0)
+    go_on = threading.Event()
+
+    def fail_late(handler: BaseHTTPRequestHandler) -> None:
+        go_on.wait(_LIMIT_S)
+        status(500)(handler)
+
+    receiver.replies.append(fail_late)
+    began = merchant.clock.now() - timedelta(seconds=60)
+    merchant.set_endpoint(failing_since=began, failures=9, rest_s=60, rest_until=began)
+    merchant.deliver(merchant.message(), merchant.message())
+    due = merchant.due(timeout_s=_LIMIT_S)
+    due.step()
+    if is_test:
+        endpoint_id = typeid("whe", merchant.endpoint()["id"])
+        merchant.deliver(merchant.message("webhook_endpoint.test", endpoint_id=endpoint_id))
+    else:
+        send_again(merchant, app_database)
+    due._look_at = 0
+    due.step()
+    hanging = merchant.endpoint()
+    assert (hanging["slow"], hanging["rest_s"]) == (True, 60)
+    assert hanging["rest_until"] <= merchant.clock.now()
+    go_on.set()
+    finish(due, _LIMIT_S)
+    failed = merchant.endpoint()
+    assert (failed["failures"], failed["rest_s"]) == (10, 60)
+    due._look_at = 0
+    due.step()
+    finish(due, _LIMIT_S)
+    assert len(receiver.received) == 2
+    asked_for = merchant.deliveries()[-1]
+    assert (asked_for["status"], asked_for["attempts"]) == ("delivered", 1)
+    assert merchant.endpoint()["failing_since"] is None

@@ -12,7 +12,7 @@ import pytest
 from paywright.ids import typeid
 from paywright.webhooks.attempts import UNJUDGED
 from paywright.webhooks.deliver import deliver_batch
-from paywright.webhooks.deliveries import Endpoint, Outcome
+from paywright.webhooks.deliveries import Hang, Outcome
 from paywright.webhooks.due import DueDeliveries
 from paywright.webhooks.message import event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
@@ -152,7 +152,7 @@ class Refusing(PostgresDeliveryStore):
 
     refused: UUID | None = None
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         if self.refused in [each.delivery.event.id for each in outcomes]:
             raise Odd
         super().record(outcomes, hanging)

@@ -30,6 +30,10 @@ class Given:
     status_code: int | None = 200
 
     @property
+    def at(self) -> datetime:
+        return NOW + timedelta(seconds=self.after_s - 0.1)
+
+    @property
     def ended_at(self) -> datetime:
         return NOW + timedelta(seconds=self.after_s)
 
@@ -65,6 +69,7 @@ def test_failures_count_from_the_last_success_on() -> None:
     assert (what.succeeded, what.failures) == (True, 2)
     assert what.failing_since == NOW + timedelta(seconds=3)
     assert what.at == NOW + timedelta(seconds=4)
+    assert what.began == NOW + timedelta(seconds=3.9)
     assert not seen([Given(False), Given(False)]).succeeded
     assert seen([Given(True)]).failing_since is None
 
@@ -72,8 +77,8 @@ def test_failures_count_from_the_last_success_on() -> None:
 def test_one_long_answer_makes_an_endpoint_slow() -> None:
     assert not seen([Given(True, duration_ms=SLOW_MS)]).slow
     assert seen([Given(True), Given(True, duration_ms=SLOW_MS + 1)]).slow
-    assert hangs(NOW).slow
-    assert hangs(NOW).failures == 0
+    assert hangs(NOW, NOW).slow
+    assert hangs(NOW, NOW).failures == 0
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from paywright.clock import Clock
 from paywright.ids import typeid
 from paywright.observability import get_logger
 from paywright.webhooks import signing
-from paywright.webhooks.deliveries import Delivery, Outcome, Post, judge, parked
+from paywright.webhooks.deliveries import Delivery, Hang, Outcome, Post, judge, parked
 from paywright.webhooks.sender import Answer
 
 UNJUDGED = "the attempt could not be judged"
@@ -56,6 +56,10 @@ class Attempt:
     def lasts_s(self) -> float:
         """Seconds since it was begun."""
         return time.monotonic() - self._began
+
+    def hang(self) -> Hang:
+        """What it says of its endpoint if there should be an answer by now."""
+        return Hang(self.delivery.endpoint, self._at)
 
     def outcome(self) -> Outcome:
         """What came of it; without an answer by now it has failed, and one not begun waits."""

@@ -20,7 +20,7 @@ from uuid import UUID
 from paywright.clock import Clock
 from paywright.observability import get_logger
 from paywright.webhooks.attempts import Attempt, Jitter, Ways, jitter
-from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post, parked
+from paywright.webhooks.deliveries import Delivery, Hang, Outcome, Post, parked
 from paywright.webhooks.health import SLOW_MS
 from paywright.webhooks.message import Event, Message, Poison, event_of
 from paywright.webhooks.queue import DeadLetter
@@ -45,7 +45,7 @@ class DeliveryStore(Protocol):
         """What is to be begun."""
         ...
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         """Keep what came of deliveries, and which endpoints have not answered in time."""
         ...
 
@@ -164,7 +164,7 @@ class _Sending:
         """Wait for answers, and record: at once what is known after a moment, then the rest."""
         self._wait(self._attempts, PATIENCE_S)
         over, hanging = _split(self._attempts)
-        endpoints = {each.delivery.endpoint.id: each.delivery.endpoint for each in hanging}
+        hangs = {each.delivery.endpoint.id: each.hang() for each in hanging}
         now = self._means.clock.now()
         # All of an event's deliveries are known from here on, should this environment be killed.
         gone_at = now + timedelta(seconds=self._time_left_s + _GRACE_S)
@@ -174,10 +174,10 @@ class _Sending:
                 *(parked(each.delivery, gone_at) for each in hanging),
                 *(each.outcome() for each in over),
             ],
-            list(endpoints.values()),
+            list(hangs.values()),
         )
         if hanging:
-            kept = endpoints.keys() | {each.merchant_id for each in endpoints.values()}
+            kept = hangs.keys() | {each.endpoint.merchant_id for each in hangs.values()}
             self._means.places.forfeit(self._admitted & kept)
             self._admitted -= kept
             self.leave()
@@ -223,7 +223,7 @@ class _Sending:
         left_s = min(until_s, self._time_left_s) - (time.monotonic() - self._began)
         return max(left_s, 0.0)
 
-    def _record(self, outcomes: list[Outcome], hanging: Sequence[Endpoint] = ()) -> None:
+    def _record(self, outcomes: list[Outcome], hanging: Sequence[Hang] = ()) -> None:
         """What is late is not judged by the little time it had: it is attempted elsewhere."""
         now = self._means.clock.now()
         outcomes = [parked(each.delivery, now) if each.is_late else each for each in outcomes]

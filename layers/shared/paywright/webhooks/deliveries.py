@@ -35,6 +35,14 @@ class Endpoint:
     health: Health
 
 
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """An endpoint that has not answered and should have, what it was sent `since` that moment."""
+
+    endpoint: Endpoint
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Delivery:
     """An event that an endpoint has not got.

@@ -17,7 +17,7 @@ from paywright.clock import Clock
 from paywright.ids import typeid
 from paywright.webhooks.attempts import Attempt, Jitter, Ways, jitter
 from paywright.webhooks.deliver import PATIENCE_S, Graveyard
-from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, Post
+from paywright.webhooks.deliveries import Delivery, Hang, Outcome, Post
 from paywright.webhooks.message import body_for
 from paywright.webhooks.queue import DeadLetter
 from paywright.webhooks.recording import record
@@ -67,7 +67,7 @@ class DueStore(Protocol):
         """When something is due next after that moment."""
         ...
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         """Keep what came of deliveries, and which endpoints have not answered in time."""
         ...
 
@@ -181,29 +181,29 @@ class DueDeliveries:
         if self._unrecorded or hanging:
             self._tell(hanging)
 
-    def _tell(self, hanging: list[Endpoint]) -> None:
+    def _tell(self, hanging: list[Hang]) -> None:
         refused = record(self._store, self._unrecorded, hanging)  # these are due again by and by
-        self._hang |= {endpoint.id for endpoint in hanging}
+        self._hang |= {each.endpoint.id for each in hanging}
         recorded, self._unrecorded = self._unrecorded, []
         for outcome in recorded:
             if outcome.is_exhausted and outcome not in refused:
                 self._bury(outcome.delivery, outcome.reason)
 
-    def _begin_to_hang(self) -> list[Endpoint]:
+    def _begin_to_hang(self) -> list[Hang]:
         """Endpoints that were quick and now keep a request: from now on they are slow ones.
 
         Their answers come too late to say so: they would take all there is until then.
         """
         late = {
-            each.delivery.endpoint.id: each.delivery.endpoint
+            each.delivery.endpoint.id: each.hang()
             for each in self._under_way.values()
             if each.lasts_s() > PATIENCE_S
         }
         self._hang &= late.keys()
         return [
-            endpoint
-            for id_, endpoint in late.items()
-            if id_ not in self._hang and not endpoint.health.slow
+            hang
+            for id_, hang in late.items()
+            if id_ not in self._hang and not hang.endpoint.health.slow
         ]
 
     def _bury(self, delivery: Delivery, reason: str) -> None:

@@ -69,6 +69,11 @@ class Result(Protocol):
     """What came of one attempt."""
 
     @property
+    def at(self) -> datetime:
+        """When it began."""
+        ...
+
+    @property
     def ended_at(self) -> datetime:
         """When that was known."""
         ...
@@ -93,9 +98,11 @@ class Result(Protocol):
 class Seen:
     """What several attempts, or one that hangs, add to an endpoint's health.
 
-    `failures` are those after the last success among them, `failing_since` the first of these.
+    The last of them `began` then, and what came of them was known `at` that moment. `failures` are
+    those after the last success among them, `failing_since` the first of these.
     """
 
+    began: datetime
     at: datetime
     succeeded: bool
     failures: int
@@ -114,6 +121,7 @@ def seen(results: Iterable[Result]) -> Seen:
         else:
             failing.append(result)
     return Seen(
+        began=max(result.at for result in ordered),
         at=ordered[-1].ended_at,
         succeeded=succeeded,
         failures=len(failing),
@@ -122,9 +130,9 @@ def seen(results: Iterable[Result]) -> Seen:
     )
 
 
-def hangs(at: datetime) -> Seen:
+def hangs(began: datetime, at: datetime) -> Seen:
     """What an attempt says that has no answer yet and should have one."""
-    return Seen(at, succeeded=False, failures=0, failing_since=None, slow=True)
+    return Seen(began, at, succeeded=False, failures=0, failing_since=None, slow=True)
 
 
 def is_news(health: Health, what: Seen) -> bool:

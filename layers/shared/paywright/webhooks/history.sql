@@ -82,10 +82,11 @@ SELECT endpoint.enabled
 ;
 
 -- name: woken_endpoint
--- It rests no longer: somebody wants to know whether it works again. That locks it, against what would
--- disable it meanwhile; after its deliveries, as whoever records them does.
+-- It rests no longer: somebody wants to know whether it works again; requests that began before do not
+-- say, and start no rest. That locks it, against what would disable it meanwhile; after its deliveries,
+-- as whoever records them does.
 UPDATE webhook_endpoints AS endpoint
-   SET rest_until = NULL
+   SET rest_until = %(now)s
  WHERE
 -- include: endpoint
 RETURNING endpoint.enabled;

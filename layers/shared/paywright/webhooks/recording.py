@@ -8,19 +8,19 @@ from typing import Protocol
 from paywright import db
 from paywright.ids import typeid
 from paywright.observability import get_logger
-from paywright.webhooks.deliveries import Endpoint, Outcome, tell_of
+from paywright.webhooks.deliveries import Hang, Outcome, tell_of
 
 
 class Records(Protocol):
     """Where outcomes are kept. Raises `db.Lost` when the database is away."""
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         """Keep what came of deliveries, and which endpoints have not answered in time."""
         ...
 
 
 def record(
-    store: Records, outcomes: Sequence[Outcome], hanging: Sequence[Endpoint] = ()
+    store: Records, outcomes: Sequence[Outcome], hanging: Sequence[Hang] = ()
 ) -> list[Outcome]:
     """Record outcomes and tell of them; return those that the database refuses.
 
@@ -67,7 +67,7 @@ def _is_recorded(store: Records, outcome: Outcome) -> bool:
 
 
 def _refusal(
-    store: Records, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()
+    store: Records, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()
 ) -> Exception | None:
     """What the database has against these, if anything."""
     try:

@@ -18,7 +18,7 @@ from paywright.db.connection import Row, with_retries
 from paywright.event import EventType
 from paywright.ids import IdSource, typeid
 from paywright.observability import get_logger
-from paywright.webhooks.deliveries import Delivery, Endpoint, Outcome, reason_of
+from paywright.webhooks.deliveries import Delivery, Endpoint, Hang, Outcome, reason_of
 from paywright.webhooks.disabled import disabled_event
 from paywright.webhooks.filters import wanted_then
 from paywright.webhooks.health import (
@@ -158,7 +158,7 @@ class PostgresDeliveryStore:
         due_at: datetime | None = row["due_at"]
         return due_at
 
-    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Endpoint] = ()) -> None:
+    def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
         """Keep what came of deliveries, each of another event or endpoint.
 
         `hanging` are endpoints that have not answered and should have. What is sent to an endpoint
@@ -169,11 +169,12 @@ class PostgresDeliveryStore:
             if outcome.answer is not None:
                 results.setdefault(outcome.delivery.endpoint.id, []).append(outcome)
         now = self._clock.now()
-        news = {endpoint.id: (endpoint, hangs(now)) for endpoint in hanging}
+        news = {each.endpoint.id: (each.endpoint, hangs(each.since, now)) for each in hanging}
         for these in results.values():
             endpoint, what = these[-1].delivery.endpoint, seen(these)
             if endpoint.id in news:
-                news[endpoint.id] = endpoint, replace(what, slow=True)
+                began = max(what.began, news[endpoint.id][1].began)
+                news[endpoint.id] = endpoint, replace(what, began=began, slow=True)
             elif is_news(endpoint.health, what):
                 news[endpoint.id] = endpoint, what
         if outcomes or news:
@@ -183,7 +184,6 @@ class PostgresDeliveryStore:
             except psycopg.errors.UniqueViolation:
                 # An attempt was told by somebody else at this moment; now that can be seen.
                 with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
-        self._end_rests(outcomes)
         for these in results.values():
             reason = reason_to_disable(these[-1].delivery.endpoint.health, these)
             if reason is not None:
@@ -201,22 +201,6 @@ class PostgresDeliveryStore:
         """Fail what waits for endpoints that are disabled or deleted, a thousand at most."""
         parameters = {"limit": _MOST_CLOSED}
         return with_retries(lambda: self._database.run(_QUERIES["close"], parameters))
-
-    def _end_rests(self, outcomes: Sequence[Outcome]) -> None:
-        """Of broken endpoints for which something waits from now on that somebody asked for."""
-        endpoints = [
-            outcome.delivery.endpoint
-            for outcome in outcomes
-            if outcome.delivery.event.endpoint_id is not None
-            and outcome.tries == 0
-            and outcome.delivery.endpoint.health.is_broken
-        ]
-        if endpoints:
-            parameters = {
-                "merchant_ids": [endpoint.merchant_id for endpoint in endpoints],
-                "endpoint_ids": [endpoint.id for endpoint in endpoints],
-            }
-            with_retries(lambda: self._database.run(_QUERIES["end_rests"], parameters))
 
     def _disable(self, reason: str, last: Outcome, now: datetime) -> None:
         endpoint, event_id = last.delivery.endpoint, self._ids.new()
@@ -363,6 +347,7 @@ def _of_news(news: Iterable[tuple[Endpoint, Seen]]) -> dict[str, Any]:
         "seen_merchant_ids": [endpoint.merchant_id for endpoint in endpoints],
         "seen_endpoint_ids": [endpoint.id for endpoint in endpoints],
         "seen_urls": [endpoint.url for endpoint in endpoints],
+        "seen_began": [what.began for what in seen_of],
         "seen_ats": [what.at for what in seen_of],
         "seen_succeeded": [what.succeeded for what in seen_of],
         "seen_failures": [what.failures for what in seen_of],

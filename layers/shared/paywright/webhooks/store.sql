@@ -48,7 +48,7 @@ SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS secret;
 (CASE WHEN (CASE WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN seen.failures
                  ELSE endpoint.failures + seen.failures END) < %(broken_after)s THEN 0
       WHEN seen.succeeded OR endpoint.failing_since IS NULL THEN %(first_rest_s)s
-      WHEN endpoint.rest_until > seen.at THEN endpoint.rest_s
+      WHEN endpoint.rest_until > seen.began THEN endpoint.rest_s
       ELSE least(%(longest_rest_s)s, greatest(%(first_rest_s)s, 2 * endpoint.rest_s)) END)
 
 -- name: record
@@ -57,6 +57,7 @@ SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS secret;
 -- what somebody has sent again meanwhile (another turn) waits to be sent as it did.
 -- An attempt, which a delivery and a moment name, comes again where the answer to its record was
 -- lost, perhaps while that is still being made: what is counted is what was not there.
+-- A rest that somebody ended stays so for all that began before: that says nothing of now.
 WITH outcome AS (
     SELECT *
       FROM unnest(%(merchant_ids)s::uuid[], %(ids)s::uuid[], %(event_ids)s::uuid[],
@@ -110,8 +111,8 @@ WITH outcome AS (
       FROM unnest(%(seen_merchant_ids)s::uuid[], %(seen_endpoint_ids)s::uuid[],
                   %(seen_ats)s::timestamptz[], %(seen_succeeded)s::boolean[],
                   %(seen_failures)s::integer[], %(seen_failing_since)s::timestamptz[],
-                  %(seen_slow)s::boolean[], %(seen_urls)s::text[])
-           AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url)
+                  %(seen_slow)s::boolean[], %(seen_urls)s::text[], %(seen_began)s::timestamptz[])
+           AS seen (merchant_id, endpoint_id, at, succeeded, failures, failing_since, slow, url, began)
      WHERE seen.endpoint_id IN (SELECT endpoint_id FROM told)
         OR seen.endpoint_id NOT IN (SELECT endpoint_id FROM outcome WHERE attempted_at IS NOT NULL)
 ), waiting AS (
@@ -128,6 +129,13 @@ WITH outcome AS (
      USING delivery JOIN outcome USING (event_id, endpoint_id, turn)
      WHERE outcome.due_at IS NULL AND delivery.is_old
        AND waiting.endpoint_id = delivery.endpoint_id AND waiting.delivery_id = delivery.id
+), woken AS ( -- somebody has something sent there, to see whether it works again
+    UPDATE webhook_endpoints AS endpoint SET rest_until = %(now)s
+      FROM outcome
+     WHERE outcome.asked_for AND outcome.tries = 0
+       AND endpoint.merchant_id = outcome.merchant_id AND endpoint.id = outcome.endpoint_id
+       AND endpoint.failing_since IS NOT NULL
+       AND endpoint.id NOT IN (SELECT endpoint_id FROM news)
 )
 UPDATE webhook_endpoints AS endpoint
    SET answered_at = CASE WHEN seen.succeeded THEN seen.at ELSE endpoint.answered_at END,
@@ -139,7 +147,7 @@ UPDATE webhook_endpoints AS endpoint
        , rest_s =
 -- include: rest_s
        , rest_until = CASE
-            WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > seen.at
+            WHEN endpoint.failing_since IS NOT NULL AND endpoint.rest_until > seen.began
                  AND NOT seen.succeeded THEN endpoint.rest_until
             WHEN
 -- include: failures
@@ -149,12 +157,6 @@ UPDATE webhook_endpoints AS endpoint
   FROM news AS seen
  WHERE endpoint.merchant_id = seen.merchant_id AND endpoint.id = seen.endpoint_id
    AND endpoint.url = seen.url; -- what a former receiver answered says nothing of the present one
-
--- name: end_rests
--- Somebody has something sent there, to see whether it works again.
-UPDATE webhook_endpoints AS endpoint SET rest_until = NULL
-  FROM unnest(%(merchant_ids)s::uuid[], %(endpoint_ids)s::uuid[]) AS wanted (merchant_id, id)
- WHERE endpoint.merchant_id = wanted.merchant_id AND endpoint.id = wanted.id;
 
 -- name: disable
 -- With the event, or not at all. Whoever changed the endpoint meanwhile is heard first: what was
