@@ -203,7 +203,8 @@ class Notifications(TypedDict):
         str | None,
         Field(
             description="Where they go; null is the merchant's own address, also where that one "
-            "was set. When it changes, the former one is mailed."
+            "was set, or one that is damaged and has to be set again. When it changes, the "
+            "former one is mailed."
         ),
     ]
     endpoint_disabled: Annotated[
@@ -220,13 +221,16 @@ class Notifications(TypedDict):
     ]
 
 
+_UNREADABLE = "Null only where what is stored is damaged; tell us then."
+
+
 class Merchant(TypedDict):
     """The merchant whose API key is used."""
 
     id: MerchantId
     object: Literal["merchant"]
-    name: str
-    email: str
+    name: Annotated[str | None, Field(description=_UNREADABLE)]
+    email: Annotated[str | None, Field(description=_UNREADABLE)]
     settlement_currency: CurrencyCode
     fx_spread_bps: Spread
     status: Literal["active", "suspended", "closed"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import psycopg
 import pytest
 
+from paywright.ids import parse_typeid
 from tests.api import Api, Reply
 
 ALL_ON = {
@@ -52,3 +54,32 @@ def test_what_cannot_be_is_refused(api: Api, body: Any, param: str) -> None:
     reply = patch(api, body)
     assert (reply.status, reply.json["error"]["param"]) == (400, param)
     assert api.get("/v1/merchants/me").json["notifications"] == ALL_ON
+
+
+@pytest.mark.parametrize("field", ["name", "email", "notification_email"])
+@pytest.mark.parametrize("how", ["another key", "garbage"])
+def test_what_cannot_be_read_is_null_and_keeps_nothing_else(
+    field: str,
+    how: str,
+    api: Api,
+    owner: psycopg.Connection[Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    patch(api, {"notifications": {"email": "ops@example.org"}})
+    before = api.get("/v1/merchants/me").json
+    damaged = "pgp_sym_encrypt('a@b.example', 'another-key')" if "key" in how else "'no PGP'::bytea"
+    owner.execute(
+        f"UPDATE merchants SET {field}_encrypted = {damaged} WHERE id = %s".encode(),
+        [parse_typeid("mer", api.merchant.id)],
+    )
+    if field == "notification_email":
+        lacking = before | {"notifications": ALL_ON}
+    else:
+        lacking = before | {field: None}
+    reply = api.get("/v1/merchants/me")
+    assert (reply.status, reply.json) == (200, lacking)
+    assert patch(api, {}).json == lacking
+    line, again = [vars(each) for each in caplog.records if each.levelname == "ERROR"]
+    assert line["message"] == again["message"]
+    assert (line["merchant"], line["field"]) == (api.merchant.id, field)
+    assert "@" not in str(line)

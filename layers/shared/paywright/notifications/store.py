@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import psycopg
-
 from paywright import db
 from paywright.clock import Clock, SystemClock
 from paywright.db.connection import with_retries
 from paywright.ids import typeid
+from paywright.merchants.decrypted import decrypted
 from paywright.notifications.letters import RECIPIENTS, Kind, Recipient
 from paywright.notifications.mailer import Outcome
 from paywright.notifications.notify import Claim
@@ -67,7 +66,16 @@ class PostgresNotifications:
                 },
             )
         if row["claimed"] == "sending":
-            return Claim("taken", self._decrypted(row["address_encrypted"], event))
+            return Claim(
+                "taken",
+                decrypted(
+                    self._database,
+                    self._pii_key,
+                    row["address_encrypted"],
+                    merchant_id=event.merchant_id,
+                    field=f"{recipient} e-mail address",
+                ),
+            )
         is_done = row["claimed"] is not None or row["known"] in ("unwanted", "withheld", "sent")
         return Claim("done" if is_done else "held")
 
@@ -80,22 +88,6 @@ class PostgresNotifications:
             "now": self._clock.now(),
         }
         with_retries(lambda: self._database.run(_QUERIES["record"], parameters))
-
-    def _decrypted(self, encrypted: bytes, event: Event) -> str | None:
-        parameters = {"encrypted": encrypted, "pii_key": self._pii_key}
-        try:
-            (row,) = self._database.all(_QUERIES["decrypt"], parameters)
-        except psycopg.Error as error:
-            get_logger().error(
-                "A merchant's e-mail address cannot be decrypted; if PII_KEY is what it was"
-                " encrypted with, the address is damaged and has to be set again",
-                extra={
-                    "merchant": typeid("mer", event.merchant_id),
-                    "reason": type(error).__name__,
-                },
-            )
-            return None
-        return str(row["address"])
 
     def _key(self, event: Event, kind: Kind, recipient: Recipient) -> dict[str, Any]:
         return {

@@ -60,9 +60,6 @@ SELECT claimed.status AS claimed, before.status AS known, merchant.address_encry
   LEFT JOIN claimed ON true
   LEFT JOIN before ON true;
 
--- name: decrypt
-SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS address;
-
 -- name: record
 UPDATE notifications
    SET status = %(status)s, message_id = %(message_id)s, error = %(error)s, decided_at = %(now)s

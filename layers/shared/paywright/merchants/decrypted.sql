@@ -1,0 +1,2 @@
+-- name: decrypt
+SELECT pgp_sym_decrypt(%(encrypted)s, %(pii_key)s) AS text;
