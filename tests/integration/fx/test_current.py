@@ -20,7 +20,7 @@ from paywright.settings import Settings
 from tests.integration.fx.conftest import START, MovableClock, answer, table
 from tests.receivers import Receiver
 
-EUR, USD, AED = Currency.of("eur"), Currency.of("usd"), Currency.of("aed")
+EUR, USD, AED, SAR = (Currency.of(code) for code in ("eur", "usd", "aed", "sar"))
 NewRates = Callable[..., CurrentRates]
 
 
@@ -103,7 +103,11 @@ def test_while_the_provider_is_away_its_last_table_serves_until_it_is_too_old(
     clock.advance(minutes=6)
     assert [usd(first), usd(first)] == [Decimal("1.1")] * 2
     assert len(caplog.records) == 1, "the log has a line when it begins"
-    clock.advance(hours=71, minutes=54)
+    assert len(provider.received) == 2, "it is not asked again at once"
+    clock.advance(seconds=5)
+    assert usd(first) == Decimal("1.1")
+    assert len(provider.received) == 3
+    clock.advance(hours=71, minutes=53, seconds=55)
     assert usd(later) == Decimal("1.1"), "environments that come later have it of Valkey"
     clock.advance(seconds=1)
     for rates in (first, later, new_rates()):
@@ -111,7 +115,66 @@ def test_while_the_provider_is_away_its_last_table_serves_until_it_is_too_old(
             usd(rates)
     provider.replies.extend([answer(table("1.2", clock.now()))] * 3)
     assert usd(new_rates()) == Decimal("1.2")
+    clock.advance(seconds=5)
     assert usd(later) == Decimal("1.2")
+
+
+def test_what_the_table_lists_goes_by_no_peg_however_old_it_is(
+    provider: Receiver, new_rates: NewRates, clock: MovableClock
+) -> None:
+    listed = table()
+    listed["rates"] |= {"sar": "5.02740"}
+    provider.replies.append(answer(listed))
+    rates = new_rates()
+    assert rates.rate(USD, SAR).value == Decimal("4.5")
+    clock.advance(hours=72, seconds=1)  # from now on the receiver's own, empty answer
+    for each in (rates, new_rates()):
+        with pytest.raises(FxRateUnavailable, match="usd to sar is of 2026-11-25 12:00 UTC, which"):
+            each.rate(USD, SAR)
+        with pytest.raises(FxRateUnavailable, match="too old"):
+            each.rate(AED, SAR)
+        assert each.rate(USD, AED).source == "peg"
+
+
+def test_a_table_older_than_the_last_one_is_not_taken(
+    provider: Receiver, new_rates: NewRates, clock: MovableClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    behind = answer(table("1.0", START - timedelta(hours=80)))
+    provider.replies.extend([answer(table("1.1")), behind])
+    rates = new_rates()
+    assert usd(rates) == Decimal("1.1")
+    clock.advance(minutes=5)
+    assert [usd(rates), usd(new_rates())] == [Decimal("1.1")] * 2
+    assert len(provider.received) == 2, "it is the latest for all, until it is time to ask again"
+    (told,) = caplog.records
+    assert vars(told)["given_at"] == "2026-11-22T04:00:00.000Z"
+    provider.replies.append(answer(table("1.2", clock.now())))
+    clock.advance(minutes=5)
+    assert usd(rates) == Decimal("1.2")
+
+
+def test_an_older_table_in_valkey_is_not_taken_either(
+    provider: Receiver, new_rates: NewRates, cache: Cache, clock: MovableClock
+) -> None:
+    at = START - timedelta(microseconds=1)  # finer than Valkey keeps it
+    provider.replies.append(answer(table("1.1", at)))
+    rates = new_rates()
+    assert usd(rates) == Decimal("1.1")
+    clock.advance(minutes=4)
+    cache.send(("DEL", cache.key("fx", f"127.0.0.1:{provider.port}")))
+    provider.replies.append(answer(table("1.0", START - timedelta(hours=48))))
+    assert usd(new_rates()) == Decimal("1.0"), "it knows no other"
+    clock.advance(minutes=1)
+    provider.replies.append(answer(table("1.1", at)))
+    assert usd(rates) == Decimal("1.1")
+    clock.advance(minutes=4)
+    assert usd(new_rates()) == Decimal("1.1"), "it is mended for all"
+    assert len(provider.received) == 3
+    clock.advance(minutes=1)
+    provider.replies.append(answer(table("1.3", at)))
+    assert usd(new_rates()) == Decimal("1.3")
+    assert usd(rates) == Decimal("1.3"), "of the same moment, and fetched later"
+    assert len(provider.received) == 4
 
 
 def test_valkey_keeps_a_table_no_longer_than_it_can_serve(

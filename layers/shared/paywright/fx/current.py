@@ -15,6 +15,9 @@ from paywright.money import Currency
 from paywright.observability import get_logger
 
 _TTL_MS = 300_000
+_AGAIN_AFTER_MS = 5_000
+"""How long the last table serves before a provider that is away is asked again."""
+
 _PEGS_ALONE = RateTable(Currency.of("usd"), {}, "peg", datetime.min.replace(tzinfo=UTC))
 
 
@@ -29,12 +32,18 @@ class RateProvider(Protocol):
         ...
 
 
+def _newest(kept: tuple[RateTable, int]) -> tuple[str, int]:
+    # To the millisecond, as Valkey has it: the same table is no newer here than there.
+    return rfc3339(kept[0].at), kept[1]
+
+
 class CurrentRates:
     """Crosses the latest table of a provider.
 
     One table is shared by all environments through Valkey, and kept in this one besides, as the
     latest until the same moment of business time. Without Valkey each environment asks the provider
-    by itself. Where that is away the last table serves, as long as its rates are not too old.
+    by itself. Where that is away, or gives an older one, the last table serves, as long as its
+    rates are not too old.
     """
 
     def __init__(
@@ -52,15 +61,14 @@ class CurrentRates:
         """Units of `quote` for one of `base`; FxRateUnavailable for none, or an old one."""
         now = self._clock.now()
         try:
-            return self._by_table(base, quote, now)
+            table = self._table(now)
         except FxRateUnavailable:
+            # A table that is known says which pegs count, also when it is too old.
             by_peg = _PEGS_ALONE.cross(base, quote, now)
             if by_peg is None:
                 raise
             return by_peg
-
-    def _by_table(self, base: Currency, quote: Currency, now: datetime) -> Rate:
-        found = self._table(now).cross(base, quote, now)
+        found = table.cross(base, quote, now)
         if found is None:
             raise FxRateUnavailable(
                 f"There is no exchange rate from {base.code} to {quote.code}; nothing was done."
@@ -75,7 +83,7 @@ class CurrentRates:
     def _table(self, now: datetime) -> RateTable:
         if self._lapsed(now):
             known = [each for each in (self._held, self._cached(now)) if each is not None]
-            self._held = max(known, key=lambda each: each[1], default=None)
+            self._held = max(known, key=_newest, default=None)
         if self._lapsed(now):
             self._held = self._fetched(now)
         assert self._held is not None, "it was fetched"
@@ -105,8 +113,14 @@ class CurrentRates:
                     extra={"reason": str(error.__cause__), "rates_at": rfc3339(self._held[0].at)},
                 )
             self._is_away = True
-            return self._held
+            return self._held[0], expiry.milliseconds(now) + _AGAIN_AFTER_MS
         self._is_away = False
+        if self._held is not None and table.at < self._held[0].at:
+            get_logger().warning(
+                "The provider of exchange rates gave a table older than its last, which serves on",
+                extra={"given_at": rfc3339(table.at), "rates_at": rfc3339(self._held[0].at)},
+            )
+            table = self._held[0]
         with suppress(Away):
             value = expiry.until(table.to_json(), now, ttl_ms=_TTL_MS)
             kept_ms = max(_TTL_MS, self._max_age // timedelta(milliseconds=1))
