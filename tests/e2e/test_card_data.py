@@ -109,6 +109,8 @@ def test_numbers_are_nowhere(poor) -> None:
         play(api, methods, number)
     number = _OTHERS[0]
     json_type = {"Content-Type": "application/json"}
+    keyed = {"Idempotency-Key": f"order {number}", **json_type}
+    assert mistake(api, "/v1/customers", b'{"name": "Ada"}', **keyed).status == 201
     api_key = {"Authorization": f"Bearer {api.api_key}"}
     refusals = [
         patiently(api, methods, card_of(_MISTYPED)),

@@ -42,13 +42,13 @@ _CARD_NUMBERS: Final = """
 ## Card numbers
 
 A card's number goes into a payment method's `card` and nowhere else. Any other text that holds what
-looks like one is refused with 400 `invalid_field`, an `Idempotency-Key` with
-`idempotency_key_invalid`, and neither is repeated: a number by itself, in one piece or in groups,
-that begins as a card network's do, is as long and has the right check digit, whatever date or
-security code stands beside it. Of other numbers of 16 digits one in forty is like that, and one in
-eleven of those that begin with a day (`yyMMdd`) and go on at random. None is what begins with a
-time (`yyMMddHHmmss`), or stands in groups of four behind a country and two digits as in an IBAN; a
-letter right before it (`A4242…`) says that any other is none.
+looks like one is refused with 400 `invalid_field` and not repeated; an `Idempotency-Key` that does
+serves like any other, and only a keyed digest of it is kept. What looks like one is a number by
+itself, in one piece or in groups, that begins as a card network's do, is as long and has the right
+check digit, whatever date or security code stands beside it. Of other numbers of 16 digits one in
+forty is like that, and one in eleven of those that begin with a day (`yyMMdd`) and go on at random.
+None is what begins with a time (`yyMMddHHmmss`), or stands in groups of four behind a country and
+two digits as in an IBAN; a letter right before it (`A4242…`) says that any other is none.
 
 Names of fields and parameters that are no short words are shown as `…`.
 """

@@ -82,7 +82,7 @@ class IdempotencyKeyMissing(InvalidRequest):
 
 
 class IdempotencyKeyInvalid(InvalidRequest):
-    """An Idempotency-Key has 1 to 255 printable ASCII characters, and no card's number in them."""
+    """An Idempotency-Key has 1 to 255 printable ASCII characters."""
 
     code = "idempotency_key_invalid"
 

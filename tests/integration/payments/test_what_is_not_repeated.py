@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import redis
 
 from paywright.errors import InvalidField
 from paywright.ids import parse_typeid
+from paywright.wiring import Platform
 from tests.api import Api, Reply
 from tests.card_numbers import found_in, in_database, in_valkey
 from tests.refusals import refusals
@@ -116,17 +118,60 @@ def test_what_a_field_says(
     _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
 
 
-@pytest.mark.parametrize("path", ["/v1/payments", "/v1/customers", "/v1/fx/quotes"])
+@pytest.mark.parametrize("valkey", ["there", "forgetful"])
+@pytest.mark.parametrize("key", [NUMBER, f"order {GROUPED} 12/27"])
+@pytest.mark.parametrize("path", ["/v1/payments", "capture", "/v1/customers"])
 def test_an_idempotency_key(
     path: str,
+    key: str,
+    valkey: str,
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    body: dict[str, Any] = {"name": "Ada"}
+    other: dict[str, Any] = {"name": "Eve"}
+    if path != "/v1/customers":
+        other = {"amount": 50}
+    if path == "/v1/payments":
+        body = {"amount": 100, "currency": "usd", "payment_method_id": api.card()}
+    if path == "capture":
+        held = api.pay(api.card(), capture=False).json["id"]
+        path, body = f"/v1/payments/{held}/capture", {}
+    first = api.post(path, body, key=key)
+    if valkey == "forgetful":
+        platform.cache.send(("FLUSHDB",))
+    again = api.post(path, body, key=key)
+    another = api.post(path, body | other, key=key)
+    beside = api.post("/v1/customers", {"name": "Bea"}, key=f"{key} 2")
+
+    assert first.status in {200, 201}
+    assert (again.status, again.text) == (first.status, first.text)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (another.status, another.json["error"]["type"]) == (400, "idempotency_error")
+    assert beside.status == 201
+    kept = owner.execute(
+        "SELECT key FROM idempotency_keys WHERE merchant_id = %s ORDER BY key",
+        [parse_typeid("mer", api.merchant.id)],
+    ).fetchall()
+    assert len([name for (name,) in kept if re.fullmatch("hmac-sha256:[0-9a-f]{64}", name)]) == 2
+    logged = "".join(capsys.readouterr())
+    for reply in (first, again, another, beside):
+        _unseen(reply, owner, valkey_url, logged)
+
+
+def test_an_idempotency_key_that_is_refused(
     api: Api,
     owner: psycopg.Connection[Any],
     valkey_url: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    reply = api.post(path, {}, key=f"order {NUMBER}")
-    assert (reply.status, reply.json["error"]["code"]) == (400, "idempotency_key_invalid")
-    _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
+    for key in (NUMBER, NUMBER * 16):
+        reply = api.post("/v1/payments", {}, key=key)
+        assert reply.status == 400
+        _unseen(reply, owner, valkey_url, "".join(capsys.readouterr()))
 
 
 def test_the_user_agent(

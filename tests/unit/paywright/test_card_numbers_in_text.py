@@ -174,7 +174,7 @@ def test_what_is_crossed_out_shows_no_security_code(text: str, shown: str) -> No
     assert crossed_out(text) == shown
 
 
-@pytest.mark.parametrize("key", [CARD, f"order {CARD}", "a" * 256, "a\n", "\x7f"])
+@pytest.mark.parametrize("key", ["a" * 256, "a\n", "\x7f"])
 def test_keys_that_are_none(key: str) -> None:
     request = Request("POST", "/", {"idempotency-key": key}, b"", "r", None)
     with pytest.raises(IdempotencyKeyInvalid):
