@@ -88,8 +88,8 @@ What came first is in PostgreSQL; Valkey makes it faster.
 A request that is refused leaves one row in the audit log (`request_refused`) and nothing else: which request
 it was, with which code, and which field was wrong. A decline leaves its operation's row instead. Not noted are
 requests that only read, those whose API key is not valid or whose merchant is not active when they arrive, those
-beyond the rate limit, those whose own key is still in progress (`idempotency_key_in_progress`), and what fails
-on our side (5xx).
+beyond the rate limit, those that are only too early and come again after `Retry-After`
+(`idempotency_key_in_progress`, `operation_in_progress`), and what fails on our side (5xx).
 """
 
 

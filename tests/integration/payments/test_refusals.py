@@ -152,9 +152,13 @@ def test_what_is_refused_before_anything_is_looked_at(
 
 def test_an_operation_that_is_in_another_ones_way(api: Api, owner: psycopg.Connection[Any]) -> None:
     pending = api.pay(api.card("4000000000003006")).json["id"]
-    reply = api.post(f"/v1/payments/{pending}/capture")
-    assert reply.json["error"]["code"] == "operation_in_progress"
-    assert [row["code"] for row in refusals(owner, pending)] == ["operation_in_progress"]
+    before = owner.execute("SELECT count(*) FROM audit_log").fetchone()
+    for key in (None, "k", "k"):
+        reply = api.post(f"/v1/payments/{pending}/capture", key=key)
+        assert reply.json["error"]["code"] == "operation_in_progress"
+        assert "retry-after" in reply.headers
+    # Whoever comes again when told to would fill the log, and it says nothing new.
+    assert owner.execute("SELECT count(*) FROM audit_log").fetchone() == before
 
 
 def test_refusals_are_noted_within_the_limit(

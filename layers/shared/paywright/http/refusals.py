@@ -1,7 +1,8 @@
 """Refused requests in the audit log: who asked for what, and what was said.
 
 Only what a merchant has to look into is noted, once let in: neither who comes too often, nor a
-request that is only too early for its own key's answer, nor what fails on our side.
+request that is only too early, for its own key's answer or for another operation's, nor what fails
+on our side. No merchant can delete a row, and who comes again when told to would write thousands.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from paywright.clock import Clock
 from paywright.db import Database, load
 from paywright.errors import (
     IdempotencyKeyInProgress,
+    OperationInProgress,
     PaymentMethodDeclined,
     PaywrightError,
     ServiceUnavailable,
@@ -33,7 +35,7 @@ _ENTITIES = {
     "whe": "webhook_endpoint",
 }
 # A decline has its operation's row.
-_NOT_NOTED = (IdempotencyKeyInProgress, PaymentMethodDeclined)
+_NOT_NOTED = (IdempotencyKeyInProgress, OperationInProgress, PaymentMethodDeclined)
 _ID = re.compile(r"/((txn|cus|fxq|re|whe)_[0-9a-z]{26})(?:/|$)")
 
 
