@@ -50,7 +50,8 @@ forty is like that, and one in eleven of those that begin with a day (`yyMMdd`) 
 None is what begins with a time (`yyMMddHHmmss`), or stands in groups of four behind a country and
 two digits as in an IBAN; a letter right before it (`A4242…`) says that any other is none.
 
-Names of fields and parameters that are no short words are shown as `…`.
+Names of fields and parameters are repeated where they are short, begin with a letter and have fewer
+than eight digits; others are shown as `…`.
 """
 
 _GATEWAY: Final = """

@@ -187,6 +187,15 @@ def test_keys_that_are_none(key: str) -> None:
         ("amount", "amount"),
         ("paymentMethodId", "paymentMethodId"),
         ("created[now]", "created[now]"),
+        ("order2", "order2"),
+        ("order-2024-073", "order-2024-073"),
+        ("n42_42-42[4]", "n42_42-42[4]"),
+        ("n4242_4242", "…"),
+        ("n42424242", "…"),
+        ("4_2_4_2_4_2_4_2", "…"),
+        (f"n{CARD}", "…"),
+        ("4242", "…"),
+        ("-073", "…"),
         (CARD, "…"),
         ("073", "…"),
         ("a\x00", "…"),
@@ -202,3 +211,21 @@ def test_names_are_repeated_where_they_are_words(name: str, shown: str) -> None:
         parameters_of([(name, "")], ["known"])
     assert caught.value.param == shown
     assert caught.value.message == f"{shown}: no such parameter; there are known."
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ('{"amount": 1, "amount": 1}', "amount"),
+        ('{"metadata": {"order2": "a", "order2": "b"}}', "order2"),
+        ('{"metadata": {"order-id": "a", "b": {}, "order-id": "a"}}', "order-id"),
+        (f'{{"metadata": {{"{CARD}": "a", "{CARD}": "b"}}}}', "…"),
+        ('{"card": {"073": 1, "073": 1}}', "…"),
+    ],
+)
+def test_a_field_that_is_given_twice_is_named(document: str, shown: str) -> None:
+    request = Request("POST", "/", {}, document.encode(), "r", None)
+    with pytest.raises(InvalidField) as caught:
+        _ = request.document
+    assert caught.value.param == shown
+    assert caught.value.message == f"{shown}: is given more than once."

@@ -38,7 +38,8 @@ _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0
 _XRAY_ROOT = re.compile(r"\bRoot=1-([0-9a-f]{8})-([0-9a-f]{24})\b")
 _PRINTABLE = re.compile(r"[\x20-\x7e]{1,255}")
 # A caller may put anything where a name or an id belongs, a card number as well.
-_NAME = re.compile(r"[A-Za-z_\[\]]{1,40}")
+# Seven digits are less than half of one; what is all digits may be a security code.
+_NAME = re.compile(r"(?!(?:[^0-9]*[0-9]){8})[A-Za-z_\[\]][A-Za-z0-9_\[\]-]{0,39}")
 _KNOWN = re.compile(r"v1|[a-z_]{0,32}|[a-z]{2,3}_[0-7][0-9a-hjkmnp-tv-z]{25}")
 
 
