@@ -112,3 +112,25 @@ def test_what_began_before_somebody_asked_for_more_does_not_make_that_wait(
     asked_for = merchant.deliveries()[-1]
     assert (asked_for["status"], asked_for["attempts"]) == ("delivered", 1)
     assert merchant.endpoint()["failing_since"] is None
+
+
+def test_what_is_sent_again_owes_no_dead_letter_of_before(
+    merchant: Merchant, receiver: Receiver, app_database: Database
+) -> None:
+    receiver.replies.extend([status(503)] * 2)
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = %s", [MAX_ATTEMPTS - 1])
+    merchant.clock.advance(seconds=2)
+    merchant.graves.away = True
+    merchant.deliver_due()
+    assert [each["dead_letter"] for each in merchant.waiting()] == [True]
+    send_again(merchant, app_database)
+    merchant.set_endpoint(enabled=False)
+    merchant.graves.away = False
+    merchant.clock.advance(seconds=100)
+    merchant.deliver_due()
+    (delivery,) = merchant.deliveries()
+    assert (delivery["status"], delivery["last_error"]) == ("failed", "the endpoint is disabled")
+    assert merchant.graves.letters == []
+    assert merchant.waiting() == []
+    assert len(receiver.received) == 2

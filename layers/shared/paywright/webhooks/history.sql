@@ -106,7 +106,8 @@ WITH delivery AS (
            (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
     SELECT endpoint_id, id, %(merchant_id)s, %(now)s, %(trace_id)s, true FROM delivery
         ON CONFLICT (endpoint_id, delivery_id)
-        DO UPDATE SET due_at = excluded.due_at, trace_id = excluded.trace_id, asked_for = true
+        DO UPDATE SET due_at = excluded.due_at, trace_id = excluded.trace_id, asked_for = true,
+                      dead_letter = false
 )
 SELECT * FROM delivery;
 
@@ -134,6 +135,6 @@ WITH failed AS (
            (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
     SELECT endpoint_id, id, merchant_id, %(now)s, %(trace_id)s, true FROM delivery
         ON CONFLICT (endpoint_id, delivery_id)
-        DO UPDATE SET due_at = excluded.due_at, asked_for = true
+        DO UPDATE SET due_at = excluded.due_at, asked_for = true, dead_letter = false
 )
 SELECT count(*) AS resent FROM delivery;

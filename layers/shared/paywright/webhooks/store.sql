@@ -117,13 +117,14 @@ WITH outcome AS (
         OR seen.endpoint_id NOT IN (SELECT endpoint_id FROM outcome WHERE attempted_at IS NOT NULL)
 ), waiting AS (
     INSERT INTO webhook_waiting AS waiting
-           (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for)
+           (endpoint_id, delivery_id, merchant_id, due_at, trace_id, asked_for, dead_letter)
     SELECT delivery.endpoint_id, delivery.id, delivery.merchant_id, outcome.due_at, outcome.trace_id,
-           outcome.asked_for
+           outcome.asked_for, delivery.status = 'failed'
       FROM delivery JOIN outcome USING (event_id, endpoint_id, turn)
      WHERE outcome.due_at IS NOT NULL AND delivery.status <> 'delivered'
         ON CONFLICT (endpoint_id, delivery_id) DO UPDATE
-       SET due_at = excluded.due_at, asked_for = waiting.asked_for OR excluded.asked_for
+       SET due_at = excluded.due_at, asked_for = waiting.asked_for OR excluded.asked_for,
+           dead_letter = excluded.dead_letter
 ), done AS (
     DELETE FROM webhook_waiting AS waiting
      USING delivery JOIN outcome USING (event_id, endpoint_id, turn)
@@ -175,20 +176,16 @@ SELECT %(event_id)s, merchant_id, livemode, %(event_type)s, id, sequence, %(payl
   FROM disabled;
 
 -- fragment: can_be_next
--- For an endpoint that is disabled only a dead letter is: it failed for good before.
 w.endpoint_id = places.endpoint_id AND w.due_at <= %(now)s
 AND w.delivery_id <> ALL (%(under_way)s::uuid[])
-AND (places.enabled
-     OR EXISTS (SELECT FROM webhook_deliveries AS d
-                 WHERE d.merchant_id = w.merchant_id AND d.id = w.delivery_id AND d.status = 'failed'
-                OFFSET 0))
 
 -- name: take
 -- What is due, for each endpoint as much as it may have at once, beside what it has already. Those
 -- that are well come first (0), then those of which nothing is known (1), then those that fail or are
 -- slow (2): the latter have a share each, so that they never take all there is. Each merchant has one
--- under way before another has a second. Of one endpoint's, what somebody asked for comes first. What
--- is taken is due again at `until`, should nobody tell before that what came of it.
+-- under way before another has a second. Of one endpoint's, what somebody asked for comes first; of a
+-- disabled one's, there is nothing but dead letters. No more is read than is taken, however much waits.
+-- What is taken is due again at `until`, should nobody tell before that what came of it.
 WITH RECURSIVE
 -- include: endpoints_that_wait
 , places AS (
@@ -217,20 +214,26 @@ WITH RECURSIVE
            row_number() OVER (PARTITION BY places.merchant_id, places.kind
                                   ORDER BY next.asked_for DESC, next.due_at) AS number
       FROM places CROSS JOIN LATERAL (
-           SELECT * FROM (
-               (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
-                 WHERE w.asked_for AND
+           WITH asked_for AS MATERIALIZED (
+               SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+                WHERE places.enabled AND w.asked_for AND
 -- include: can_be_next
-                 ORDER BY w.due_at
-                 LIMIT greatest(places.free, 0))
-               UNION ALL
-               (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
-                 WHERE NOT w.asked_for AND
+                ORDER BY w.due_at
+                LIMIT greatest(places.free, 0)
+           )
+           SELECT * FROM asked_for
+           UNION ALL
+           (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+             WHERE places.enabled AND NOT w.asked_for AND
 -- include: can_be_next
-                 ORDER BY w.due_at
-                 LIMIT greatest(places.free, 0))) AS either
-            ORDER BY asked_for DESC, due_at
-            LIMIT greatest(places.free, 0)) AS next
+             ORDER BY w.due_at
+             LIMIT greatest(places.free, 0) - (SELECT count(*) FROM asked_for))
+           UNION ALL
+           (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+             WHERE NOT places.enabled AND w.dead_letter AND
+-- include: can_be_next
+             ORDER BY w.due_at
+             LIMIT greatest(places.free, 0))) AS next
 ), due AS (
     SELECT *, row_number() OVER (PARTITION BY kind
                                      ORDER BY busy_merchants.deliveries + number, due_at) AS place
@@ -296,9 +299,7 @@ WITH RECURSIVE
       JOIN webhook_waiting AS w ON w.endpoint_id = waits.endpoint_id
      WHERE endpoint.enabled IS NOT TRUE
        AND NOT (endpoint.id IS NOT NULL AND endpoint.deleted_at IS NULL
-                AND EXISTS (SELECT FROM webhook_deliveries AS d
-                             WHERE d.merchant_id = w.merchant_id AND d.id = w.delivery_id
-                               AND d.status = 'failed' OFFSET 0))
+                AND w.dead_letter)
      LIMIT %(limit)s
 ), gone AS (
     DELETE FROM webhook_waiting AS waiting USING closed
