@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from paywright.ids import typeid
-from paywright.webhooks.deliveries import judge
-from paywright.webhooks.due import BREATH_S
+from paywright.webhooks.deliveries import Delivery, judge
+from paywright.webhooks.due import AT_ONCE_EACH, BREATH_S
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
@@ -178,3 +179,31 @@ def test_an_event_that_the_relay_has_not_let_go_of_is_delivered(
     merchant.deliver_due()
     first, second = receiver.received
     assert first.body == second.body
+
+
+def test_it_looks_for_what_can_be_sent_and_not_for_what_is_due_only(
+    merchant: Merchant, receiver: Receiver
+) -> None:
+    receiver.replies.extend([status(500)] * 2)
+    merchant.deliver(merchant.message(), merchant.message())
+    before = merchant.clock.now()
+    first = merchant.waiting()[0]["due_at"]
+    rests_until = first + timedelta(seconds=40)
+
+    def next_due(after: datetime, under_way: Sequence[Delivery] = ()) -> datetime | None:
+        return merchant.store.next_due(after, at_once=AT_ONCE_EACH, under_way=under_way)
+
+    assert next_due(before) == first
+    merchant.set_endpoint(rest_until=rests_until)
+    assert next_due(before) == rests_until
+    assert next_due(first + timedelta(seconds=10)) == rests_until, "though all is due by then"
+    assert next_due(rests_until) is None, "all that is due then can be sent"
+    merchant.set_endpoint(rest_until=before)
+    assert next_due(before) == first
+    (under_way,) = merchant.store.plan([event_of(merchant.message())])
+    assert next_due(before, [under_way]) is None, "one that fails has one at a time"
+    merchant.set_endpoint(failing_since=None)
+    assert next_due(before, [under_way]) == first
+    assert next_due(before, [under_way] * AT_ONCE_EACH) is None
+    merchant.set_endpoint(enabled=False)
+    assert next_due(before) is None

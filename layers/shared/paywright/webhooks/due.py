@@ -63,8 +63,10 @@ class DueStore(Protocol):
         """What is due."""
         ...
 
-    def next_due(self, after: datetime) -> datetime | None:
-        """When something is due next after that moment."""
+    def next_due(
+        self, after: datetime, *, at_once: int, under_way: Sequence[Delivery]
+    ) -> datetime | None:
+        """When something can be sent next after that moment."""
         ...
 
     def record(self, outcomes: Sequence[Outcome], hanging: Iterable[Hang] = ()) -> None:
@@ -165,7 +167,8 @@ class DueDeliveries:
 
     def _pause_s(self, looked_at: datetime) -> float:
         """Until the next is due, so that a retry after a second is not late by half of that."""
-        due_at = self._store.next_due(looked_at)
+        under_way = [each.delivery for each in self._under_way.values()]
+        due_at = self._store.next_due(looked_at, at_once=AT_ONCE_EACH, under_way=under_way)
         if due_at is None:
             return POLL_S
         return min(max((due_at - self._ways.clock.now()).total_seconds(), BREATH_S), POLL_S)

@@ -123,7 +123,6 @@ class PostgresDeliveryStore:
         """
         now = self._clock.now()
         until = now + timedelta(seconds=lease_s)
-        busy = Counter(each.endpoint.id for each in under_way)
         parameters = {
             "now": now,
             "until": until,
@@ -131,10 +130,8 @@ class PostgresDeliveryStore:
             "for_the_ill": for_the_ill,
             "for_the_new": for_the_new,
             "at_once": at_once,
-            "busy_endpoints": list(busy),
-            "busy_deliveries": list(busy.values()),
             "under_way": [each.id for each in under_way],
-        }
+        } | _busy(under_way)
         rows: list[Row] = []
         for _ in range(_MOST_LOOKS):
             found = with_retries(lambda: self._database.all(_QUERIES["take"], parameters))
@@ -152,9 +149,16 @@ class PostgresDeliveryStore:
             for row, endpoint in zip(rows, self._endpoints(rows), strict=True)
         ]
 
-    def next_due(self, after: datetime) -> datetime | None:
-        """When something is due next after that moment, whether or not it can be sent then."""
-        (row,) = self._database.all(_QUERIES["next_due"], {"after": after})
+    def next_due(
+        self, after: datetime, *, at_once: int, under_way: Sequence[Delivery]
+    ) -> datetime | None:
+        """When something can be sent next after that moment, with what is `under_way` till then.
+
+        An endpoint has at most `at_once` at a time. What those that are disabled are owed counts
+        for nothing.
+        """
+        parameters = {"after": after, "at_once": at_once} | _busy(under_way)
+        (row,) = self._database.all(_QUERIES["next_due"], parameters)
         due_at: datetime | None = row["due_at"]
         return due_at
 
@@ -268,6 +272,11 @@ class PostgresDeliveryStore:
                 row = {"secret": ""}
             self._secrets[encrypted] = row["secret"]
         return self._secrets[encrypted]
+
+
+def _busy(under_way: Iterable[Delivery]) -> dict[str, Any]:
+    busy = Counter(each.endpoint.id for each in under_way)
+    return {"busy_endpoints": list(busy), "busy_deliveries": list(busy.values())}
 
 
 def _key_of(delivery: Delivery) -> dict[str, UUID]:

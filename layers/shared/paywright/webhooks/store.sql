@@ -277,13 +277,30 @@ SELECT delivery.id AS delivery_id, delivery.event_id, delivery.status,
            OFFSET 0) AS fresh ON true; -- the relay has not finished with it
 
 -- name: next_due
+-- When something can be sent next, after a moment. An endpoint that rests is sent nothing before that
+-- is over; to one that has under way what it may have something is sent when some of that is over.
 WITH RECURSIVE
 -- include: endpoints_that_wait
-SELECT min(next.due_at) AS due_at
-  FROM waits CROSS JOIN LATERAL (
-       SELECT w.due_at FROM webhook_waiting w
-        WHERE w.endpoint_id = waits.endpoint_id AND w.due_at > %(after)s
-        ORDER BY w.due_at LIMIT 1) AS next;
+SELECT min(greatest(next.due_at, endpoint.rests_until)) AS due_at
+  FROM waits
+       CROSS JOIN LATERAL (
+           SELECT *, CASE WHEN e.failing_since IS NOT NULL AND e.rest_until > %(after)s
+                          THEN e.rest_until END AS rests_until
+             FROM webhook_endpoints AS e
+            WHERE e.merchant_id = waits.merchant_id AND e.id = waits.endpoint_id
+           OFFSET 0) AS endpoint
+  LEFT JOIN unnest(%(busy_endpoints)s::uuid[], %(busy_deliveries)s::integer[])
+       AS busy (endpoint_id, deliveries) ON busy.endpoint_id = waits.endpoint_id
+       CROSS JOIN LATERAL (
+           SELECT w.due_at FROM webhook_waiting w
+            WHERE w.endpoint_id = waits.endpoint_id
+              AND w.due_at > CASE WHEN endpoint.rests_until IS NULL THEN %(after)s
+                                  ELSE '-infinity' END
+            ORDER BY w.due_at LIMIT 1) AS next
+ WHERE endpoint.enabled
+   AND coalesce(busy.deliveries, 0)
+       < CASE WHEN endpoint.failing_since IS NULL AND endpoint.answered_at IS NOT NULL
+              THEN %(at_once)s ELSE 1 END;
 
 -- name: close
 -- What waits for an endpoint that is disabled, deleted or not even there. What had failed for good
