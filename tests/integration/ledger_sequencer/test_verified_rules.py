@@ -138,6 +138,36 @@ def test_conversions_round_in_the_proof_as_they_did_when_they_were_made(
     assert problems_at(platform, BEFORE) == []
 
 
+def test_captures_from_before_they_kept_their_rates_need_not_have_the_last_ones(
+    api: Api,
+    platform: Platform,
+    owner: psycopg.Connection[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    owner.execute("UPDATE merchants SET fx_spread_bps = 100")
+    method = {"currency": "eur", "capture_method": "manual_multiple"}
+    payment = api.pay(api.card(), 1_000, **method).json
+    for value, final in (("1.1", False), ("1.2", False), ("1.3", True)):
+        rate = Rate(Decimal(value), "test", platform.clock.now())
+        monkeypatch.setattr(CurrentRates, "rate", lambda *_, rate=rate: rate)
+        body = {"amount": 200, "final": final}
+        reply = api.post(f"/v1/payments/{payment['id']}/capture", body)
+        assert reply.status in {200, 201}, reply.text
+    owner.execute("UPDATE payment_operations SET fx_rate = NULL")
+    assert problems_at(platform, BEFORE) == []
+    captures = owner.execute(
+        "SELECT id FROM payment_operations WHERE kind = 'capture' ORDER BY id"
+    ).fetchall()
+    (first,), (second,), (last,) = captures
+    owner.execute("UPDATE transactions SET fx_rate = 1.4, fx_spread_bps = 50")
+    spread = "its spread is 1, in the ledger it is 2"
+    assert problems_at(platform, BEFORE) == [
+        ("payment_operations", first, spread),
+        ("payment_operations", second, spread),
+        ("payment_operations", last, "at its rate 200 eur are 280 usd, in the ledger 200 are 260"),
+    ]
+
+
 def test_a_balance_beyond_a_bigint_is_sequenced_shown_and_proven(
     api: Api,
     platform: Platform,

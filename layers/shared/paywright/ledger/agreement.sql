@@ -372,11 +372,14 @@ operations_judged AS (
 
 -- fragment: conversions
 -- What a capture comes to in another currency at the rate that it was begun with, and the spread of
--- that: each rounded half-even once (`fx.rates.convert`). A payment has the rate of its last one.
+-- that: each rounded half-even once (`fx.rates.convert`). A payment has the rate of its last one. Where
+-- an earlier one was begun before operations had theirs, what it came to is taken as it is.
 converted AS (
     SELECT operation.id, operation.transaction_id, operation.livemode, operation.amount,
            operation.fx_rate, payment.fx_rate AS last_rate, payment.fx_spread_bps, payment.currency,
-           payment.settlement_currency, posted.sold, posted.bought, posted.spread
+           payment.settlement_currency, posted.sold, posted.bought, posted.spread,
+           row_number() OVER (PARTITION BY operation.transaction_id
+                              ORDER BY operation.id DESC) = 1 AS is_last
       FROM operation
       JOIN payment ON payment.id = operation.transaction_id
       JOIN posted ON posted.id = operation.id AND posted.transaction_id = operation.transaction_id
@@ -401,9 +404,10 @@ converted AS (
            END
       FROM converted
      CROSS JOIN LATERAL (
-           SELECT amount * coalesce(fx_rate, last_rate) * 10::numeric
-                  ^ ((%(exponents)s::jsonb ->> settlement_currency)::int
-                     - (%(exponents)s::jsonb ->> currency)::int) AS value) AS exact
+           SELECT CASE WHEN fx_rate IS NULL AND NOT is_last THEN bought
+                  ELSE amount * coalesce(fx_rate, last_rate) * 10::numeric
+                       ^ ((%(exponents)s::jsonb ->> settlement_currency)::int
+                          - (%(exponents)s::jsonb ->> currency)::int) END AS value) AS exact
      CROSS JOIN LATERAL (
            SELECT round(exact.value) - (exact.value %% 2 = 0.5)::int AS value) AS mid
      CROSS JOIN LATERAL (SELECT mid.value * fx_spread_bps * 0.0001 AS value) AS share
