@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -66,6 +67,21 @@ def test_the_database_url_logs_in(compose: dict[str, Any], variables: dict[str, 
         "POSTGRES_PASSWORD": url.password,
         "POSTGRES_DB": url.path.removeprefix("/"),
     }
+
+
+def test_the_database_takes_as_many_connections_as_the_deploy_page_asks_for(
+    compose: dict[str, Any],
+) -> None:
+    page = (REPOSITORY / "docs" / "deploy.md").read_text()
+    asked = re.search(r"at most (\d+) connections.*fits a `max_connections` of (\d+)", page, re.S)
+    assert asked is not None
+    assert compose["services"]["postgres"]["command"] == [
+        "postgres",
+        "-c",
+        f"max_connections={asked[2]}",
+    ]
+    text = (REPOSITORY / "docker-compose.yml").read_text()
+    assert f"the functions may open {asked[1]}." in text
 
 
 def test_services_listen_here_only_report_health_and_keep_data(compose: dict[str, Any]) -> None:
