@@ -8,8 +8,8 @@ from paywright.card_numbers import crossed_out
 
 EXCERPT_BYTES = 4096
 
-# Digits where the excerpt ends: the rest of the number may be what was cut off.
-_CUT_OFF = re.compile(r"[0-9](?:[ -]?[0-9])*[ -]?\Z")
+# Digits where the excerpt ends, as many as a number has: its rest may be what was cut off.
+_CUT_OFF = re.compile(r"[0-9](?:[\s.-]{0,2}[0-9]){0,18}[\s.-]{0,2}\Z")
 # PostgreSQL's text takes no NUL, and a terminal acts on the others.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -18,7 +18,8 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 def excerpt(body: bytes) -> str:
     """The first 4 KB, whatever they are: what is not UTF-8 or not to be shown is replaced.
 
-    What looks like the number of a card is crossed out but for its last four digits. At most
+    What looks like the number of a card is crossed out but for its last four digits, or wholly
+    where more digits than one has stand together: the last may be a security code. At most
     `EXCERPT_BYTES` bytes as UTF-8.
     """
     text = body[:EXCERPT_BYTES].decode("utf-8", "replace")
