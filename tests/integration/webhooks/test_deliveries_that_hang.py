@@ -225,3 +225,32 @@ def test_what_nobody_answers_is_given_up(
     due.step()
     due.step()
     assert [each["last_error"] for each in merchant.deliveries()] == ["no answer in time"]
+
+
+def test_an_answer_that_came_while_the_environment_was_paused_counts(
+    merchant: Merchant, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "PATIENCE_S": 0.0,
+        "_GIVE_UP_S": 0.0,
+        "_PAUSED_S": 0.0,
+        "_MOMENT_S": _LIMIT_S,
+    }.items():
+        monkeypatch.setattr(f"paywright.webhooks.due.{name}", value)
+    thaws = threading.Event()
+
+    def answer(handler: Any) -> None:
+        thaws.wait(_LIMIT_S)
+        status(200)(handler)
+
+    merchant.set_endpoint(slow=True)
+    merchant.deliver(merchant.message())
+    receiver.replies.append(answer)
+    due = merchant.due(timeout_s=_LIMIT_S)
+    due.step()
+    thread = threading.Timer(0.1, thaws.set)
+    thread.start()
+    due.step()
+    thread.join()
+    assert [each["status"] for each in merchant.deliveries()] == ["delivered"]
+    assert [each["error"] for each in merchant.attempts()] == [None]

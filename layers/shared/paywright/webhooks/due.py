@@ -46,6 +46,11 @@ LEASE_S = 60.0
 _GIVE_UP_S = 20.0
 """Wall time after which a request counts as unanswered, whatever keeps its thread."""
 
+_PAUSED_S = POLL_S + 0.1
+"""Wall time between two looks that says that the environment was paused, as between two runs."""
+_MOMENT_S = 0.2
+"""For which threads may then take what has come, before they are late."""
+
 
 class DueStore(Protocol):
     """Deliveries in the database. Raises `db.Lost` when that is away."""
@@ -113,6 +118,7 @@ class DueDeliveries:
         # Endpoints that are known to, as long as a request to them is under way.
         self._hang: set[UUID] = set()
         self._look_at = self._close_at = 0.0
+        self._awake_at = time.monotonic()
 
     def step(self) -> bool:
         """Record what has come, send what is due; is there more to do at once?
@@ -176,6 +182,7 @@ class DueDeliveries:
     def _record(self) -> None:
         if self._unrecorded:  # perhaps it was, and the answer got lost: the very same once more
             self._tell([])
+        self._catch_up()
         for id_, attempt in list(self._under_way.items()):
             if attempt.future.done() or attempt.lasts_s() > _GIVE_UP_S:
                 del self._under_way[id_]
@@ -183,6 +190,14 @@ class DueDeliveries:
         hanging = self._begin_to_hang()
         if self._unrecorded or hanging:
             self._tell(hanging)
+
+    def _catch_up(self) -> None:
+        """Wait a moment for what is late where nobody could be in time."""
+        now = time.monotonic()
+        paused_s, self._awake_at = now - self._awake_at, now
+        late = [each.future for each in self._under_way.values() if each.lasts_s() > PATIENCE_S]
+        if late and paused_s > _PAUSED_S:
+            wait(late, timeout=_MOMENT_S)
 
     def _tell(self, hanging: list[Hang]) -> None:
         refused = record(self._store, self._unrecorded, hanging)  # these are due again by and by
