@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 
 from paywright.ids import typeid
 from paywright.webhooks.deliveries import Hang, Outcome
-from paywright.webhooks.due import DueDeliveries
+from paywright.webhooks.due import LEASE_S, DueDeliveries
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.queue import DeadLetter, DeadLetters
 from paywright.webhooks.store import PostgresDeliveryStore
 from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
+from tests.waiting import until
+
+_LIMIT_S = 60.0
 
 
 def test_poison_goes_to_the_dead_letters_with_its_reason_and_harms_no_other(
@@ -165,3 +170,29 @@ def test_a_redriven_dead_letter_is_tried_anew_for_its_endpoint_alone_and_once(
     assert {each["status"] for each in merchant.deliveries()} == {"delivered"}
     merchant.deliver(Message("redriven again", letter.body))
     assert (len(receiver.received), len(other.received)) == (4, 1)
+
+
+@pytest.mark.parametrize(("code", "becomes"), [(500, "failed"), (200, "delivered")])
+def test_an_environment_that_was_paused_brings_nothing_back_that_is_buried(
+    merchant: Merchant, receiver: Receiver, code: int, becomes: str
+) -> None:
+    thaws = threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        thaws.wait(_LIMIT_S)
+        status(code)(handler)
+
+    receiver.replies.extend([status(503), late, status(503)])
+    merchant.deliver(merchant.message())
+    merchant.clock.advance(seconds=2)
+    paused = merchant.due(timeout_s=_LIMIT_S)
+    paused.step()
+    merchant.owner.execute("UPDATE webhook_deliveries SET tries = 5")
+    merchant.clock.advance(seconds=LEASE_S + 1)
+    until(lambda: len(receiver.received) == 2)
+    merchant.deliver_due()
+    assert len(merchant.graves.letters) == 1
+    thaws.set()
+    finish(paused, _LIMIT_S)
+    assert [each["status"] for each in merchant.deliveries()] == [becomes]
+    assert merchant.waiting() == []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -200,6 +200,9 @@ class DueDeliveries:
             wait(late, timeout=_MOMENT_S)
 
     def _tell(self, hanging: list[Hang]) -> None:
+        # What failed longer ago than its lease was due again since: others know more of it by now.
+        since = self._ways.clock.now() - timedelta(seconds=LEASE_S)
+        self._unrecorded = [each for each in self._unrecorded if each.succeeded or each.at > since]
         refused = record(self._store, self._unrecorded, hanging)  # these are due again by and by
         self._hang |= {each.endpoint.id for each in hanging}
         recorded, self._unrecorded = self._unrecorded, []
