@@ -8,16 +8,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from standardwebhooks import Webhook
 
+from paywright.db import Database
+from paywright.db.connection import Parameters
 from paywright.ids import typeid
 from paywright.webhooks.deliveries import Delivery, judge
 from paywright.webhooks.due import AT_ONCE_EACH, BREATH_S
 from paywright.webhooks.message import Message, event_of
 from paywright.webhooks.retries import MAX_ATTEMPTS
 from paywright.webhooks.sender import Answer
-from tests.integration.webhooks.conftest import Merchant, finish
+from paywright.webhooks.store import PostgresDeliveryStore
+from tests.integration.webhooks.conftest import PII_KEY, Merchant, finish
 from tests.receivers import Receiver, status
 from tests.waiting import until
 
@@ -161,6 +165,41 @@ def test_an_event_that_is_kept_no_longer_ends_its_delivery(
     (delivery,) = merchant.deliveries()
     assert (delivery["status"], delivery["last_error"]) == ("failed", "the event is kept no longer")
     assert merchant.waiting() == []
+
+
+def test_what_is_given_up_is_given_up_again_after_a_deadlock(
+    merchant: Merchant, receiver: Receiver, app_database_url: str
+) -> None:
+    class Deadlocked(Database):
+        """Is the one that gives way, the first time."""
+
+        gave_way = 0
+
+        def run(self, sql: bytes, parameters: Parameters) -> int:
+            self.gave_way += 1
+            if self.gave_way == 1:
+                raise psycopg.errors.DeadlockDetected
+            return super().run(sql, parameters)
+
+    receiver.replies.append(status(500))
+    merchant.deliver(merchant.message())
+    merchant.owner.execute("DELETE FROM events WHERE merchant_id = %s", [merchant.id])
+    merchant.clock.advance(seconds=2)
+    database = Deadlocked(app_database_url)
+    try:
+        store = PostgresDeliveryStore(database, merchant.store._ids, merchant.clock, PII_KEY)
+        store.take(
+            limit=64,
+            for_the_ill=32,
+            for_the_new=16,
+            at_once=AT_ONCE_EACH,
+            under_way=[],
+            lease_s=60,
+        )
+    finally:
+        database.close()
+    assert database.gave_way == 2
+    assert [each["last_error"] for each in merchant.deliveries()] == ["the event is kept no longer"]
 
 
 def test_an_event_that_the_relay_has_not_let_go_of_is_delivered(

@@ -229,7 +229,7 @@ class PostgresDeliveryStore:
             "reasons": [reason for _, reason in vain],
             "until": until,
         }
-        self._database.run(_QUERIES["give_up"], parameters)
+        with_retries(lambda: self._database.run(_QUERIES["give_up"], parameters))
 
     def _endpoints(self, rows: Sequence[Row]) -> list[Endpoint]:
         """The endpoint of each row; rows of one share it."""
