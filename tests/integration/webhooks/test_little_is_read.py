@@ -39,8 +39,8 @@ def _nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _rows(node: Mapping[str, Any]) -> float:
-    if node.get("Relation Name") != "webhook_waiting" or node["Alias"] == "waiting":
-        return 0  # the latter are those to be changed: of few, PostgreSQL reads all at once
+    if node.get("Relation Name") != "webhook_waiting" or node["Node Type"] == "ModifyTable":
+        return 0
     names = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Index Recheck")
     return float(sum(node.get(name, 0) for name in names) * node["Actual Loops"])
 

@@ -215,7 +215,7 @@ WITH RECURSIVE
                                   ORDER BY next.asked_for DESC, next.due_at) AS number
       FROM places CROSS JOIN LATERAL (
            WITH asked_for AS MATERIALIZED (
-               SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+               SELECT w.ctid AS row_at, w.due_at, w.asked_for FROM webhook_waiting w
                 WHERE places.enabled AND w.asked_for AND
 -- include: can_be_next
                 ORDER BY w.due_at
@@ -223,13 +223,13 @@ WITH RECURSIVE
            )
            SELECT * FROM asked_for
            UNION ALL
-           (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+           (SELECT w.ctid AS row_at, w.due_at, w.asked_for FROM webhook_waiting w
              WHERE places.enabled AND NOT w.asked_for AND
 -- include: can_be_next
              ORDER BY w.due_at
              LIMIT greatest(places.free, 0) - (SELECT count(*) FROM asked_for))
            UNION ALL
-           (SELECT w.endpoint_id, w.delivery_id, w.due_at, w.asked_for FROM webhook_waiting w
+           (SELECT w.ctid AS row_at, w.due_at, w.asked_for FROM webhook_waiting w
              WHERE NOT places.enabled AND w.dead_letter AND
 -- include: can_be_next
              ORDER BY w.due_at
@@ -239,14 +239,13 @@ WITH RECURSIVE
                                      ORDER BY busy_merchants.deliveries + number, due_at) AS place
       FROM next JOIN busy_merchants USING (merchant_id, is_well)
 ), chosen AS (
-    SELECT endpoint_id, delivery_id FROM due
+    SELECT row_at FROM due
      WHERE place <= CASE kind WHEN 1 THEN %(for_the_new)s WHEN 2 THEN %(for_the_ill)s ELSE %(limit)s END
      ORDER BY kind, place
      LIMIT %(limit)s
 ), taken AS (
     UPDATE webhook_waiting AS waiting SET due_at = %(until)s
-      FROM chosen
-     WHERE waiting.endpoint_id = chosen.endpoint_id AND waiting.delivery_id = chosen.delivery_id
+     WHERE waiting.ctid = ANY (ARRAY(SELECT row_at FROM chosen)) -- no plan for this reads all that waits
        AND waiting.due_at <= %(now)s
     RETURNING waiting.*
 )
