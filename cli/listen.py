@@ -22,6 +22,7 @@ from cli import database
 from cli.errors import Failure
 from cli.place import Place
 from cli.reading import refused
+from cli.signals import Stop
 from cli.window import LATE_S, Window
 from paywright import db
 from paywright.clock import SystemClock, business_clock
@@ -82,7 +83,7 @@ class Listener:
     _is_away: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, stop: threading.Event) -> None:
+    def run(self, stop: Stop) -> None:
         """Forward until told to stop; what is under way by then is finished."""
         now = business_clock(self.place.clock_file).now()
         window: Window[UUID] = Window(uuid_floor(now - timedelta(seconds=LATE_S)))

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from threading import Event
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,6 +14,7 @@ from uuid import UUID
 from cli.errors import Failure
 from cli.place import Place
 from cli.reading import opened
+from cli.signals import Stop
 from cli.window import LATE_S, Window
 from paywright import db
 from paywright.clock import business_clock, rfc3339
@@ -99,7 +99,7 @@ def tail(
     wanted: Wanted,
     tell: Callable[[Line], None],
     say: Callable[[str], None],
-    stop: Event,
+    stop: Stop,
 ) -> None:
     """Tell of each attempt from now on, until told to stop; a database that is away is awaited."""
     now = business_clock(place.clock_file).now()

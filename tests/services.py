@@ -14,12 +14,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cli import database
+from cli.signals import Stop
 from emulator.services import MiniStack, Postgres, Server, Valkey
 from emulator.services.process import Identity
 
@@ -129,7 +129,7 @@ def _keep(run: Path, controller: int) -> None:
         data_dir=run / "ministack", log=run / "ministack.log", preferred_port=0, persist=False
     )
     servers: list[Server] = [valkey, ministack, postgres]
-    stop = threading.Event()
+    stop = Stop()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: stop.set())
     try:
