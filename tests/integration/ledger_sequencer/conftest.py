@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -203,3 +203,29 @@ def journals(ledger: Ledger, ledger_database: Database) -> list[uuid.UUID]:
     Sequencer(ledger_database, SystemClock()).run_once()
     assert problems_of(ledger_database) == []
     return made
+
+
+class Moving:
+    """A clock that a test moves."""
+
+    ahead = timedelta()
+
+    def now(self) -> datetime:
+        return SystemClock().now() + self.ahead
+
+
+@pytest.fixture
+def sequencer(ledger_database: Database) -> Sequencer:
+    """A sequencer of small batches."""
+    return Sequencer(ledger_database, SystemClock(), batch=50)
+
+
+def drain(sequencer: Sequencer) -> None:
+    """Sequence all that waits."""
+    while sequencer.run_once():
+        pass
+
+
+def waiting(ledger: Ledger) -> list[tuple[uuid.UUID, int]]:
+    """How many journals of each merchant wait."""
+    return ledger.rows("SELECT merchant_id, count(*) FROM ledger_unsequenced GROUP BY 1")
