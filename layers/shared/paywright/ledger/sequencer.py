@@ -105,7 +105,7 @@ class Sequencer:
         is_of_all = not sequenced and _are_alike(failed.values())
         if is_of_all:
             self._tell_of_all(cause, now)
-        else:
+        elif sequenced or failed:  # or another sequencer has taken over
             _tell(cause, failed)
         return len(batch) == self._batch and not is_of_all and bool(sequenced or aside)
 
